@@ -1,0 +1,52 @@
+"""What every test runs under: one thread, a Hypothesis profile, and GPU tests that are skipped in plain sight."""
+
+from __future__ import annotations
+
+import os
+
+# Before NumPy and torch are imported: with one thread each, sums have one order and two cores run two test runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadlines: the first example of a case pays for imports and compiled kernels, and machines are shared.
+settings.register_profile("dev", deadline=None, max_examples=25)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    max_examples=25,
+    derandomize=True,  # the same examples each time: a red run is the change's doing
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # says how busy the machine is, not whether the code is right
+)
+settings.register_profile(
+    "deep", deadline=None, max_examples=1000, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+skipped_for_want_of_a_gpu = pytest.StashKey[tuple[int, str]]()
+
+
+def why_no_gpu() -> str | None:
+    """Why tests marked `gpu` cannot run here; None if they can. Asks CuPy itself, not the code under test."""
+    try:
+        import cupy
+    except ImportError:
+        return "CuPy is not installed"
+    return None if cupy.cuda.is_available() else "CuPy finds no CUDA GPU"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    reason = why_no_gpu() if for_gpu else None
+    if reason:
+        for item in for_gpu:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        config.stash[skipped_for_want_of_a_gpu] = (len(for_gpu), reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    count, reason = config.stash.get(skipped_for_want_of_a_gpu, (0, ""))
+    if count:
+        terminalreporter.write_line(f"GPU: {count} tests did not run: {reason}", yellow=True)
