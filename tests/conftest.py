@@ -49,4 +49,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     count, reason = config.stash.get(skipped_for_want_of_a_gpu, (0, ""))
     if count:
-        terminalreporter.write_line(f"GPU: {count} tests did not run: {reason}", yellow=True)
+        terminalreporter.write_line(f"GPU tests not run: {count} ({reason})", yellow=True)
