@@ -1,0 +1,150 @@
+"""The graph node of an op: what it saved, and the backward that runs its rules on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from minigrad import backend
+from minigrad.autograd.codegen import constant_names, saved_names, shape_names
+from minigrad.autograd.node import FREED, Node
+from minigrad.autograd.variable import Variable, wrap
+
+if TYPE_CHECKING:
+    from minigrad.autograd.op import Declaration, Rule
+
+INFERENCE_SAVED = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation "
+    "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use "
+    "`torch.no_grad()` instead of `torch.inference_mode()`."
+)
+
+
+class OpNode(Node):
+    """A node that an op's recorder made.
+
+    saved      arrays and numbers by `saved_names`, None once they have been freed
+    versions   for each of them the version counters of the tensors behind it, and the versions they had
+    shapes     of operands, by `shape_names`
+    constants  by `constant_names`
+    """
+
+    __slots__ = ("constants", "saved", "shapes", "versions")
+
+    declaration: Declaration
+    saved_names: list[str]
+    saved: tuple[Any, ...] | None
+
+    def release(self) -> None:
+        if self.saved_names:
+            self.saved = self.versions = None
+
+    def apply_graph(self, grads: Any) -> Sequence[Any]:
+        d = self.declaration
+        present = grads if self.outputs == 1 else next((g for g in grads if g is not None), None)
+        if present is None:
+            return (None,) * len(self.edges)
+        names = self._tensors_by_name()
+        names["xp"] = backend.module_of(present.array)
+        names["needs"] = tuple(edge is not None for edge in self.edges)
+        g = grads
+        if self.outputs > 1 and len(d.differentiable_outputs) == 1 and not d.many:
+            g = grads[d.outputs.index(d.differentiable_outputs[0])]
+
+        def run(rule: Rule) -> Any:
+            return rule.function(g, *[names[n] for n in rule.names])
+
+        if d.variadic:
+            return run(d.rules[d.variadic])
+        if d.joint is not None:
+            results = run(d.joint)
+        else:
+            results = [None if e is None else run(r) for e, r in zip(self.edges, d.rules.values(), strict=True)]
+        return [
+            r if e is None or r is None or r.shape == shape else r.sum_to_size(shape)
+            for r, e, shape in zip(results, self.edges, self.shapes, strict=False)
+        ]
+
+    def _tensors_by_name(self) -> dict[str, Any]:
+        """All that rules may name: saved operands as tensors with their history, outputs attached to this node."""
+        d = self.declaration
+        names: dict[str, Any] = {"cache": None}
+        names.update({f"{n}_shape": s for n, s in zip(shape_names(d), self.shapes, strict=True)})
+        if constants := constant_names(d):
+            names.update(zip(constants, self.constants, strict=True))
+        if not self.saved_names:
+            return names
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        self.check_versions()
+        edges = dict(zip(d.rules, self.edges, strict=False))
+        for name, value in zip(self.saved_names, self.saved, strict=True):
+            if name == d.variadic:
+                names[name] = [_attach(v, e) for v, e in zip(value, self.edges, strict=True)]
+            elif name in d.operands:
+                names[name] = _attach(value, edges.get(name))
+            elif name in d.outputs:
+                number = d.outputs.index(name)
+                names[name] = _attach(value, (self, number) if name in d.differentiable_outputs else None)
+        return names
+
+    def check_versions(self) -> None:
+        """RuntimeError if a saved tensor was written to since it was saved."""
+        for stamps in self.versions:
+            for counter, version in stamps or ():
+                if counter[0] != version:
+                    raise modified(self, counter)
+
+    def __getattr__(self, name: str) -> Any:
+        """torch's `_saved_<name>`: a saved operand (`self` for the first one), output (`result`) or constant."""
+        if not name.startswith("_saved_"):
+            raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
+        wanted = name.removeprefix("_saved_")
+        wanted = {"self": self.declaration.operands[0], "result": "out"}.get(wanted, wanted)
+        if wanted in self.saved_names or wanted in constant_names(self.declaration):
+            return self._tensors_by_name()[wanted]
+        raise AttributeError(f"'{self.name()}' object has no attribute '{name}': it did not save that")
+
+
+def _attach(value: Any, edge: Any) -> Any:
+    """A saved array as the tensor it was: the leaf itself, a result of its node, or a constant."""
+    if not backend.is_array(value):
+        return value
+    if edge is None:
+        return wrap(value)
+    target, number = edge
+    if isinstance(target, Variable):
+        return target
+    return wrap(value, True, target, number)
+
+
+def modified(node: Node, counter: list[int]) -> RuntimeError:
+    """torch's error for a saved tensor that was changed in place before its use."""
+    for_name = node.name().removesuffix("Backward0")
+    names, array, was = "", None, 0
+    for name, value, stamps in zip(node.saved_names, node.saved, node.versions, strict=True):  # type: ignore[attr-defined]
+        for seen, version in stamps or ():
+            if seen is counter:
+                names, array, was = name, value, version
+    kind = backend.dtype_of(array).type_name if backend.is_array(array) else "Float"
+    shape = list(array.shape) if backend.is_array(array) else []
+    made_by = f", which is output 0 of {for_name}," if names == "out" else ""
+    return RuntimeError(
+        f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[torch.{kind}Tensor {shape}]{made_by} is at version {counter[0]}; expected version {was} instead. "
+        f"{node.name()} saved it as `{names}`: clone it before changing it, or change it after backward."
+    )
+
+
+def op_node_class(declaration: Declaration, apply: Callable[..., Any]) -> type[OpNode]:
+    """The node class of one op, named as torch names it."""
+    body: dict[str, Any] = {
+        "__slots__": ("outputs",) if declaration.many else (),
+        "declaration": declaration,
+        "saved_names": saved_names(declaration),
+        "apply": apply,
+        "__doc__": f"{declaration.name}, recorded: {declaration.forward.__doc__}",
+    }
+    if not declaration.many:
+        body["outputs"] = len(declaration.outputs)
+    return type(declaration.node_name, (OpNode,), body)

@@ -1,0 +1,302 @@
+"""Arrays, devices and dtypes: the one file that knows that CuPy exists.
+
+Everything above works on "an array": a `numpy.ndarray` (device "cpu") or a `cupy.ndarray` (device "cuda"), and asks
+`module_of` which of the two array modules made it. dtypes and devices carry torch's names and texts.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+ndarray = np.ndarray
+Array = Any  # numpy.ndarray or cupy.ndarray
+
+_gpu: ModuleType | None = None
+
+
+# -- array modules ------------------------------------------------------------------------------------------------------
+
+
+def module_of(*values: Any) -> ModuleType:
+    """The array module (numpy or cupy) of the first array among `values`; numbers and lists do not count."""
+    for value in values:
+        if type(value) is ndarray:
+            return np
+        if _gpu is not None and isinstance(value, _gpu.ndarray):
+            return _gpu
+        if isinstance(value, (list, tuple)) and value:
+            return module_of(*value)
+    return np
+
+
+def use_gpu_module(module: ModuleType | None) -> ModuleType | None:
+    """Let `module` (CuPy, or a stand-in under test) make the arrays of device "cuda"; returns the one before."""
+    global _gpu
+    before, _gpu = _gpu, module
+    return before
+
+
+def gpu_module() -> ModuleType:
+    """CuPy, imported at first use.
+
+    Raises AssertionError where CuPy is not installed and RuntimeError where it finds no GPU: torch's types for a build
+    without CUDA and for a machine without a driver.
+    """
+    module = _gpu
+    if module is None:
+        try:
+            module = importlib.import_module("cupy")
+        except ImportError as error:
+            raise AssertionError(
+                f"Torch not compiled with CUDA enabled: minigrad runs on the GPU through CuPy, which cannot be imported "
+                f"({error}). Install the extra `gpu`, or keep device='cpu'."
+            ) from None
+        use_gpu_module(module)
+    if not module.cuda.is_available():
+        raise RuntimeError(
+            "Found no NVIDIA driver on your system. CuPy is installed but sees no usable GPU: check the driver "
+            "(nvidia-smi), or keep device='cpu'."
+        )
+    return module
+
+
+def gpu_available() -> bool:
+    """True if CuPy can be imported and sees a GPU."""
+    try:
+        return bool(gpu_module())
+    except (AssertionError, RuntimeError):
+        return False
+
+
+def is_array(value: Any) -> bool:
+    """True for an array of either module."""
+    return (
+        type(value) is ndarray or isinstance(value, ndarray) or (_gpu is not None and isinstance(value, _gpu.ndarray))
+    )
+
+
+def as_array(value: Any) -> Array:
+    """A NumPy scalar (NumPy gives one where torch has a 0-dim tensor) as a 0-dim array; arrays unchanged."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """The values on the CPU: `array` itself, or a copy of a GPU array."""
+    return array if isinstance(array, ndarray) else array.get()
+
+
+def is_view_of(array: Array, source: Array) -> bool:
+    """True if `array`, just computed from `source`, shares its memory."""
+    base = array.base
+    return base is not None and (array is source or base is source or base is source.base)
+
+
+def sum_to(array: Array, shape: tuple[int, ...]) -> Array:
+    """Sum `array` over the dimensions along which `shape` was broadcast to it: the adjoint of broadcasting."""
+    extra = array.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1)
+    summed = array.sum(axis=axes, keepdims=True)
+    return as_array(summed.reshape(shape))
+
+
+def add_at(out: Array, index: Any, values: Array) -> None:
+    """out[index] += values in place, with repeated indices adding up."""
+    if type(out) is ndarray:
+        np.add.at(out, index, values)
+    else:
+        module_of(out).add.at(out, index, values)
+
+
+# -- dtypes -------------------------------------------------------------------------------------------------------------
+
+
+class dtype:
+    """A torch dtype: a name, the NumPy dtype behind it, and its category (0 bool, 1 integer, 2 float, 3 refused)."""
+
+    __slots__ = ("category", "name", "numpy", "type_name")
+
+    def __init__(self, name: str, category: int, type_name: str, supported: builtins.bool = True) -> None:
+        self.name, self.category, self.type_name = name, category, type_name
+        self.numpy: Any = np.dtype(name) if supported else None
+
+    @property
+    def is_floating_point(self) -> builtins.bool:
+        return self.category == 2
+
+    @property
+    def is_complex(self) -> builtins.bool:
+        return self.name.startswith("complex")
+
+    @property
+    def is_signed(self) -> builtins.bool:
+        return self.name not in ("bool", "uint8")
+
+    @property
+    def itemsize(self) -> builtins.int:
+        return numpy_dtype(self).itemsize
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return "bool_" if self.name == "bool" else self.name
+
+
+float16, float32, float64 = (dtype(f"float{n}", 2, t) for n, t in ((16, "Half"), (32, "Float"), (64, "Double")))
+int8, int16, int32, int64 = (dtype(f"int{n}", 1, t) for n, t in ((8, "Char"), (16, "Short"), (32, "Int"), (64, "Long")))
+uint8, bool_ = dtype("uint8", 1, "Byte"), dtype("bool", 0, "Bool")
+bfloat16 = dtype("bfloat16", 3, "BFloat16", supported=False)
+complex64, complex128 = (
+    dtype(f"complex{n}", 3, t, supported=False) for n, t in ((64, "ComplexFloat"), (128, "ComplexDouble"))
+)
+
+DTYPES = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
+_from_numpy = {d.numpy: d for d in DTYPES}
+_default = [float32]
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of tensors made from Python floats."""
+    return _default[0]
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Make `d` the dtype of tensors made from Python floats; TypeError unless it is a floating point dtype."""
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise TypeError(
+            f"only floating-point types are supported as the default type, got {d}: use float16, float32 or float64"
+        )
+    _default[0] = d
+
+
+def numpy_dtype(d: Any) -> np.dtype:
+    """The NumPy dtype of a torch dtype or of Python's bool, int and float; a TypeError names what minigrad has not."""
+    if isinstance(d, dtype):
+        if d.numpy is None:
+            raise TypeError(f"minigrad has no {d.name}: its dtypes are {', '.join(x.name for x in DTYPES)}")
+        return d.numpy
+    if d is builtins.float:
+        return _default[0].numpy
+    if d in (builtins.int, builtins.bool):
+        return np.dtype(np.int64 if d is builtins.int else np.bool_)
+    raise TypeError(f"dtype must be torch.dtype, not {type(d).__name__}")
+
+
+def dtype_of(array: Array) -> dtype:
+    """The torch dtype of an array; TypeError for those without one."""
+    try:
+        return _from_numpy[array.dtype]
+    except KeyError:
+        raise TypeError(
+            f"can't convert np.ndarray of type {array.dtype}. The only supported types are: "
+            f"{', '.join(d.name for d in reversed(DTYPES))}."
+        ) from None
+
+
+def promote_types(a: dtype, b: dtype) -> dtype:
+    """The smallest dtype to which both can go: torch's table for two tensors with dimensions."""
+    if a is b:
+        return a
+    if a.category != b.category:
+        return a if a.category > b.category else b
+    if a.category == 1 and uint8 in (a, b) and int8 in (a, b):
+        return int16
+    return max(a, b, key=lambda d: (numpy_dtype(d).itemsize, d.is_signed))
+
+
+def result_type(operands: list[Any]) -> dtype:
+    """The common dtype of arrays and Python numbers.
+
+    Arrays with dimensions decide; 0-dim arrays, and after them Python numbers, change the outcome only if they are of a
+    higher category (bool < integer < float), a Python float counting as the default dtype and an int as int64.
+    """
+    ranks: list[dtype | None] = [None, None, None]
+    for x in operands:
+        if is_array(x):
+            d, rank = dtype_of(x), (0 if x.ndim else 1)
+        else:
+            d, rank = (bool_ if x is True or x is False else int64 if isinstance(x, int) else _default[0]), 2
+        seen = ranks[rank]
+        ranks[rank] = d if seen is None else promote_types(seen, d)
+    result: dtype | None = None
+    for candidate in ranks:
+        if result is None or (candidate is not None and candidate.category > result.category):
+            result = candidate
+    return result or _default[0]
+
+
+# -- devices ------------------------------------------------------------------------------------------------------------
+
+
+class device:
+    """`device("cpu")`, `device("cuda")`, `device("cuda:1")` or `device("cuda", 1)`: where an array lives."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any = None, index: builtins.int | None = None) -> None:
+        if isinstance(type, device):
+            type, index = type.type, type.index if index is None else index
+        elif isinstance(type, builtins.int):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(f"device(): argument 'type' must be str, not {type.__class__.__name__}")
+        kind, _, number = type.partition(":")
+        if kind not in ("cpu", "cuda"):
+            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {type}")
+        if number:
+            if index is not None:
+                raise RuntimeError(
+                    f"type (string) must not include an index because index was passed explicitly: {type}"
+                )
+            if not number.isdigit():
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        self.type, self.index = kind, index
+
+    def __repr__(self) -> str:
+        return (
+            f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+        )
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> builtins.bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> builtins.int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple:
+        return device, (str(self),)
+
+
+CPU = device("cpu")
+
+
+def device_of(array: Array) -> device:
+    """The device on which an array lives."""
+    return CPU if isinstance(array, ndarray) else device("cuda", array.device.id)
+
+
+def module_on(where: Any) -> ModuleType:
+    """The array module for a device, its name or None (the CPU); raises as `gpu_module` if there is none."""
+    return np if where is None or device(where).type == "cpu" else gpu_module()
+
+
+def move(array: Array, where: Any) -> Array:
+    """The array on device `where`: itself if it is there already, else a copy."""
+    target = device(where)
+    if target.type == "cpu":
+        return to_numpy(array)
+    cp = gpu_module()
+    index = cp.cuda.Device().id if target.index is None else target.index
+    if isinstance(array, cp.ndarray) and array.device.id == index:
+        return array
+    with cp.cuda.Device(index):
+        return cp.asarray(array)
