@@ -85,7 +85,7 @@ ULPS = Tolerance(1e-14)  # elementwise functions: each engine's libm within a fe
 SUMS = Tolerance(1e-12)  # reductions and matrix products: the order of summation is the engine's own
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """One operation and how to call it.
 
@@ -113,7 +113,7 @@ class Case:
             if name not in PROPERTIES or not reason:
                 raise ValueError(f"{self}: skip is a reason for each of {PROPERTIES}, got {name!r}: {reason!r}")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.name}[{self.variant}]" if self.variant else self.name
 
     @property
