@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from reference.strategies import Draw
 
 # The properties of tests/test_ops.py that a case may be excused from, by name.
-PROPERTIES = ("forward", "float32", "dtypes", "layouts", "gradient", "finite_difference", "second_order", "paths") + (
-    "grad_fn",
-    "verdict",
-    "device",
-)
+COMPARED = ("forward", "float32", "dtypes", "layouts", "verdict", "method", "in_place", "grad_fn", "device")
+DERIVED = ("gradient", "second_order", "finite_difference", "paths")
+PROPERTIES = COMPARED + DERIVED
 
 
 class Fixed:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -30,16 +32,17 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def over_the_table(name: str) -> Callable[[Callable], Callable]:
-    """Run a property on drawn samples of every case that is not excused from it; other engines' warnings are theirs."""
+def over_the_table(name: str, applies: Callable[[Case], bool] = lambda case: True) -> Callable[[Callable], Callable]:
+    """Run a property on drawn samples of every case to which it applies and that is not excused from it."""
+    cases = [case for case in CASES if name not in case.skip and applies(case)]
 
     def decorate(prove: Callable[[Case, st.DataObject], None]) -> Callable:
-        @pytest.mark.parametrize("case", [c for c in CASES if name not in c.skip], ids=str)
+        @pytest.mark.parametrize("case", cases, ids=str)
         @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
         @given(data=st.data())
         def test(case: Case, data: st.DataObject) -> None:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
+                warnings.simplefilter("ignore", UserWarning)  # torch's advice to its users, and ours; tested elsewhere
                 prove(case, data)
 
         test.__doc__ = prove.__doc__
@@ -294,6 +297,32 @@ def assert_same_verdict(case: Case, sample: Sample, coarsest: Any = np.float64) 
         assert ours == theirs, f"torch raises {theirs} for {sample}; here: {ours}"
     else:
         assert_same(MINIGRAD.run(case, sample), theirs, case.tolerance, coarsest)
+
+
+# -- methods -----------------------------------------------------------------------------------------------------------
+
+
+def has_method(suffix: str) -> Callable[[Case], bool]:
+    """Whether torch has the case's operation as a method too."""
+    return lambda case: case.call is None and hasattr(torch.Tensor, case.op + suffix)
+
+
+@over_the_table("method", has_method(""))
+def test_method_equals_torchs(case: Case, data: st.DataObject) -> None:
+    method = replace(case, call=lambda T, x, *args, **kwargs: getattr(x, case.op)(*args, **kwargs))
+    assert_same_verdict(method, data.draw(samples(case)))
+
+
+@over_the_table("in_place", has_method("_"))
+def test_in_place_twin_equals_torchs(case: Case, data: st.DataObject) -> None:
+    def call(T: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(x.clone(), case.op + "_")(*args, **kwargs)
+
+    twin, sample = replace(case, call=call), data.draw(samples(case))
+    assert_same_verdict(twin, sample)
+    if isinstance(theirs := verdict(TORCH, twin, sample), Trial):
+        rng = np.random.default_rng(data.draw(seeds))
+        assert_same_gradients(MINIGRAD.run(twin, sample), theirs, case.tolerance, rng)
 
 
 # -- the GPU -----------------------------------------------------------------------------------------------------------
