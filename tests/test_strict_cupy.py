@@ -1,0 +1,451 @@
+"""The stand-in for CuPy refuses what CuPy refuses, counts what waits for the device, else computes as NumPy."""
+
+import copy
+import pickle
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
+
+from minigrad import backend
+from reference.strict_cupy import (
+    DeviceSynchronized,
+    cupy,
+    cupyx,
+    forbid_synchronize,
+    install,
+    ndarray,
+    synchronizations,
+)
+from reference.strict_device import NAMES
+
+
+def values(shape=(2, 3), seed=0):
+    """Distinct positive float64 numbers."""
+    return np.random.default_rng(seed).permutation(np.arange(1.0, 1.0 + np.prod(shape, dtype=int))).reshape(shape)
+
+
+def same(device, host):
+    """True if a result on the device, perhaps nested, has the values, shapes and dtypes of NumPy's."""
+    if isinstance(host, (list, tuple)):
+        return len(device) == len(host) and all(map(same, device, host))
+    if isinstance(device, ndarray):
+        host = np.asarray(host)
+        return device.dtype == host.dtype and device.shape == host.shape and np.array_equal(device.get(), host)
+    return not isinstance(host, (np.ndarray, np.generic)) and device == host
+
+
+# -- mistakes: every one of these runs on NumPy ------------------------------------------------------------------------
+
+MISTAKES = {
+    "a NumPy ufunc": (lambda xp, x: np.exp(x), TypeError),
+    "a NumPy function": (lambda xp, x: np.sum(x), TypeError),
+    "a NumPy function of a list of arrays": (lambda xp, x: np.concatenate([x, x]), TypeError),
+    "an implicit conversion": (lambda xp, x: np.asarray(x), TypeError),
+    "array + NumPy array": (lambda xp, x: x + np.ones(3), TypeError),
+    "NumPy array + array": (lambda xp, x: np.ones(3) + x, TypeError),
+    "array += NumPy array": (lambda xp, x: x.__iadd__(np.ones(3)), TypeError),
+    "array == NumPy array": (lambda xp, x: x == np.ones(3), TypeError),
+    "a NumPy array for a ufunc": (lambda xp, x: xp.maximum(x, np.ones(3)), TypeError),
+    "a NumPy array for a function": (lambda xp, x: xp.where(x > 2, x, np.zeros(3)), TypeError),
+    "a NumPy array in a list": (lambda xp, x: xp.stack([x, np.ones((2, 3))]), TypeError),
+    "a NumPy array for a method": (lambda xp, x: x.dot(np.ones(3)), TypeError),
+    "a list for an operator": (lambda xp, x: x * [1.0, 2.0, 3.0], TypeError),
+    "a list for a ufunc": (lambda xp, x: xp.add(x, [1.0, 2.0, 3.0]), TypeError),
+    "a list for a function": (lambda xp, x: xp.sum([1.0, 2.0]), TypeError),
+    "a tuple for a function": (lambda xp, x: xp.sum((1.0, 2.0)), TypeError),
+    "a list for matmul": (lambda xp, x: xp.matmul(x, [1.0, 2.0, 3.0]), TypeError),
+    "a list to fill with": (lambda xp, x: xp.full((2,), [1.0, 2.0]), TypeError),
+    "a list among arrays": (lambda xp, x: xp.broadcast_arrays(x, [1.0, 2.0, 3.0]), TypeError),
+    "a NumPy array stored in a slice": (lambda xp, x: x.__setitem__(0, np.ones(3)), ValueError),
+    "a list stored in a slice": (lambda xp, x: x.__setitem__(0, [1.0, 2.0, 3.0]), ValueError),
+    "a NumPy array stored at indices": (lambda xp, x: x.__setitem__(xp.asarray([0]), np.ones(3)), TypeError),
+    "xp.block": (lambda xp, x: xp.block([x, x]), AttributeError),
+    "xp.insert": (lambda xp, x: xp.insert(x, 0, 1.0), AttributeError),
+    "xp.errstate": (lambda xp, x: xp.errstate(all="ignore"), AttributeError),
+    "xp.vecdot": (lambda xp, x: xp.vecdot(x, x), AttributeError),
+    "xp.geomspace": (lambda xp, x: xp.geomspace(1, 8, 4), AttributeError),
+    "xp.linalg.vector_norm": (lambda xp, x: xp.linalg.vector_norm(x), AttributeError),
+    "xp.linalg.outer": (lambda xp, x: xp.linalg.outer(x[0], x[1]), AttributeError),
+    "Generator.normal": (lambda xp, x: xp.random.default_rng(0).normal(size=3), AttributeError),
+    "Generator.permutation": (lambda xp, x: xp.random.default_rng(0).permutation(3), AttributeError),
+    "x.setflags": (lambda xp, x: x.setflags(write=False), AttributeError),
+    "x.resize": (lambda xp, x: x.copy().resize(3, 2), AttributeError),
+    "x.flags.writeable": (lambda xp, x: x.flags.writeable, AttributeError),
+    "x.__array_namespace__": (lambda xp, x: x.__array_namespace__(), AttributeError),
+    "a sum with where=": (lambda xp, x: xp.sum(x, where=x > 2), TypeError),
+    "a method with where=": (lambda xp, x: x.sum(where=x > 2), TypeError),
+    "a maximum with initial=": (lambda xp, x: xp.max(x, initial=0.0), TypeError),
+    "a ufunc with where=": (lambda xp, x: xp.exp(x, where=x > 2, out=xp.zeros_like(x)), TypeError),
+    "einsum into out": (lambda xp, x: xp.einsum("ij->ji", x, out=xp.zeros((3, 2))), TypeError),
+    "astype with casting": (lambda xp, x: x.astype(np.float32, casting="same_kind"), TypeError),
+    "maximum.reduce": (lambda xp, x: xp.maximum.reduce(x), NotImplementedError),
+    "logical_and.accumulate": (lambda xp, x: xp.logical_and.accumulate(x), NotImplementedError),
+    "multiply.at": (lambda xp, x: xp.multiply.at(x, xp.asarray([0]), 2.0), NotImplementedError),
+    "add.at on a dtype without atomics": (
+        lambda xp, x: xp.add.at(x.astype(np.int16), xp.asarray([0]), 1),
+        TypeError,
+    ),
+    "subtract.at on floats": (lambda xp, x: xp.subtract.at(x, xp.asarray([0]), 1.0), TypeError),
+    "an array as a list index": (lambda xp, x: ["a", "b"][x.argmin() * 0], TypeError),
+    "an array as a slice bound": (lambda xp, x: x[: x.argmin()], TypeError),
+    "an array as a range": (lambda xp, x: list(range(x.argmin())), TypeError),
+    "an array of strings": (lambda xp, x: xp.asarray(["a", "b"]), ValueError),
+    "another sort": (lambda xp, x: x.argsort(kind="quicksort"), ValueError),
+    "a sum as a key": (lambda xp, x: {x.sum(): 1}, TypeError),
+}
+
+
+@pytest.mark.parametrize(("mistake", "error"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_that_numpy_forgives_is_refused(mistake, error):
+    mistake(np, values())
+    with pytest.raises(error):
+        mistake(cupy, cupy.asarray(values()))
+
+
+# -- waiting for the device --------------------------------------------------------------------------------------------
+
+WAITS = {
+    "float": lambda x: float(x[0, 0]),
+    "int": lambda x: int(x[0, 0]),
+    "bool": lambda x: bool((x > 0).any()),
+    "if": lambda x: 1 if x.sum() else 0,
+    "item": lambda x: x.max().item(),
+    "tolist": lambda x: x.tolist(),
+    "get": lambda x: x.get(),
+    "asnumpy": lambda x: cupy.asnumpy(x),
+    "print": lambda x: f"{x}" + str(x) + repr(x),
+    "in": lambda x: 2.0 in x.ravel(),
+    "allclose in an if": lambda x: bool(cupy.allclose(x, x)),
+    "reading through a mask": lambda x: x[x > 2],
+    "writing through a mask": lambda x: x.__setitem__(x > 2, 0.0),
+    "nonzero": lambda x: x.nonzero(),
+    "where with one argument": lambda x: cupy.where(x > 2),
+    "unique": lambda x: cupy.unique(x),
+    "bincount": lambda x: cupy.bincount(x.ravel().astype(int)),
+    "repeat by an array": lambda x: cupy.repeat(x[0], cupy.asarray([1, 2, 0])),
+    "a synchronized stream": lambda x: cupy.cuda.get_current_stream().synchronize(),
+    "a synchronized device": lambda x: cupy.cuda.Device().synchronize(),
+}
+QUIET = {
+    "upload": lambda x: cupy.asarray(np.ones(3)),
+    "arithmetic": lambda x: (x * 2 - 1) @ x.T / x.sum(),
+    "in place": lambda x: x.__iadd__(x),
+    "slices": lambda x: x[0, 1:].__setitem__(0, 5.0),
+    "integer arrays": lambda x: x[cupy.asarray([1, 0])].__setitem__(cupy.asarray([1, 0]), 0.0),
+    "where with three arguments": lambda x: cupy.where(x > 2, x, 0.0),
+    "comparison": lambda x: cupy.allclose(x, x),
+    "shape": lambda x: (len(x), x.size, x.dtype, x.flags.owndata, x.data.ptr, cupy.ndim(x)),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_waiting_is_counted_and_can_be_forbidden(wait):
+    x, before = cupy.asarray(values()), synchronizations.count
+    wait(x)
+    assert synchronizations.count > before
+    with forbid_synchronize(), pytest.raises(DeviceSynchronized):
+        wait(x)
+    wait(x)
+
+
+@pytest.mark.parametrize("work", QUIET.values(), ids=QUIET)
+def test_work_that_need_not_wait_is_not_counted(work):
+    before = synchronizations.count
+    with forbid_synchronize():
+        work(cupy.asarray(values()))
+    assert synchronizations.count == before
+
+
+# -- silent differences from NumPy -------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=5))
+def test_integer_arrays_wrap_around_where_numpy_raises(numbers):
+    x, index, inside = values((4, 3)), cupy.asarray(numbers, dtype=np.int8), np.asarray(numbers) % 4
+    device = cupy.asarray(x)
+    assert same(device[index], x[inside])
+    assert same(device[:2, index], x[:2, np.asarray(numbers) % 3])
+    assert same(device[..., index, :], x[inside])
+    assert same(device.take(index, axis=0), x[inside])
+    assert same(cupy.take(device, index, axis=0), x[inside])
+    columns = np.stack([np.asarray(numbers)] * 3, axis=1)
+    assert same(cupy.take_along_axis(device, cupy.asarray(columns), axis=0), np.take_along_axis(x, columns % 4, axis=0))
+    cupy.add.at(device, index, 1.0)
+    np.add.at(x, inside, 1.0)
+    assert same(device, x)
+
+
+def test_an_integer_out_of_range_is_an_index_error():
+    with pytest.raises(IndexError):
+        cupy.zeros(3)[3]
+
+
+def test_of_several_writes_to_one_place_the_winner_is_not_numpys():
+    x = cupy.zeros(3)
+    x[cupy.asarray([1, 1, 2])] = cupy.asarray([5.0, 6.0, 7.0])
+    assert same(x, np.array([0.0, 5.0, 7.0]))
+
+
+def test_new_memory_holds_garbage():
+    for floats in (cupy.empty(3), cupy.empty_like(cupy.ones(3)), ndarray(3)):
+        assert np.isnan(floats.get()).all()
+    assert same(cupy.empty(3, dtype=np.int8), np.full(3, 127, np.int8))
+    assert same(cupy.empty(3, dtype=bool), np.ones(3, bool))
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "min", "argmax", "prod", "std", "var", "any", "all", "ptp"])
+def test_reductions_give_arrays(reduce):
+    x = cupy.asarray(values())
+    for result in (getattr(x, reduce)(), getattr(cupy, reduce)(x)):
+        assert type(result) is ndarray
+        assert result.shape == ()
+
+
+def test_matmul_in_place_binds_a_new_array():
+    x = before = cupy.asarray(values((2, 2)))
+    x @= x
+    assert x is not before
+    assert same(before, values((2, 2)))
+    x = before
+    x += 1.0
+    assert x is before
+    assert same(before, values((2, 2)) + 1.0)
+
+
+def test_scatter_add_of_cupyx_is_deprecated():
+    x = cupy.zeros(2)
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        cupyx.scatter_add(x, cupy.asarray([0, 0]), 1.0)
+    assert same(x, np.array([2.0, 0.0]))
+
+
+def test_an_empty_array_is_false_with_a_warning_and_many_have_no_truth():
+    with pytest.warns(DeprecationWarning, match="ambiguous"):
+        assert not cupy.zeros(0)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(cupy.zeros(2))
+
+
+def test_a_class_that_refuses_ufuncs_answers_the_operator():
+    tensor = SimpleNamespace(__array_ufunc__=None)
+    assert cupy.zeros(2).__add__(tensor) is NotImplemented
+    assert same(np.float32(2) * cupy.ones(2, dtype=np.float32), np.full(2, 2, np.float32))
+
+
+# -- what is the same as in NumPy --------------------------------------------------------------------------------------
+
+REDUCTIONS = ("sum", "mean", "max", "min", "prod", "std", "var", "argmax", "argmin", "any", "all")
+ELEMENTWISE = ("exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "ceil", "sign", "square", "reciprocal", "isnan")
+PAIRWISE = ("maximum", "minimum", "power", "hypot", "arctan2", "logaddexp", "equal", "copysign", "logical_and")
+
+AGREE = {
+    "arithmetic": lambda xp, x, y: (x + y, x - y, x * y, x / y, x // y, x % y, divmod(x, y), x**2, -x, +x, abs(-x)),
+    "numbers on the left": lambda xp, x, y: (1 + x, 1 - x, 2 * x, 1 / x, 7 // x, 7 % x, 2.0**x, divmod(7, x)),
+    "comparisons": lambda xp, x, y: (x < y, x <= y, x > y, x >= y, x == y, x != y),
+    "logic": lambda xp, x, y: ((x > y) & (x > 2), (x > y) | (x > 2), (x > y) ^ (x > 2), ~(x > y)),
+    "elementwise": lambda xp, x, y: [getattr(xp, name)(x) for name in ELEMENTWISE],
+    "pairwise": lambda xp, x, y: [getattr(xp, name)(x, y) for name in PAIRWISE],
+    "reductions": lambda xp, x, y: [getattr(xp, name)(x, axis=1, keepdims=True) for name in REDUCTIONS],
+    "reducing methods": lambda xp, x, y: [getattr(x, name)(axis=0) for name in REDUCTIONS],
+    "total reductions": lambda xp, x, y: [getattr(x, name)() for name in REDUCTIONS],
+    "statistics": lambda xp, x, y: (x.var(ddof=1), xp.std(x, axis=0, ddof=1), xp.median(x), xp.ptp(x)),
+    "products": lambda xp, x, y: (x @ y.T, xp.dot(x, y.T), xp.matmul(x, y.T), xp.outer(x[0], y[0]), xp.kron(x, y)),
+    "contractions": lambda xp, x, y: (xp.einsum("ij,kj->ik", x, y), xp.tensordot(x, y, 2), xp.inner(x, y)),
+    "joining": lambda xp, x, y: (
+        xp.concatenate([x, y]),
+        xp.stack([x, y], axis=1),
+        xp.vstack((x, y)),
+        xp.hstack((x, y)),
+    ),
+    "splitting": lambda xp, x, y: (
+        xp.split(x, [1], axis=1),
+        xp.array_split(x, 2, axis=1),
+        xp.broadcast_arrays(x, y[0]),
+    ),
+    "reshaping": lambda xp, x, y: (x.reshape(3, 2), x.reshape((-1,)), xp.reshape(x, (3, 2)), x.ravel(), x.flatten()),
+    "transposing": lambda xp, x, y: (x.T, x.mT, x.transpose(1, 0), x.swapaxes(0, 1), xp.transpose(x, (1, 0))),
+    "dimensions": lambda xp, x, y: (xp.expand_dims(x, 0), xp.squeeze(x[:1]), x[:1].squeeze(0), xp.moveaxis(x, 0, 1)),
+    "repeating": lambda xp, x, y: (xp.broadcast_to(x[0], (4, 3)), xp.tile(x, (2, 1)), xp.repeat(x, 2, axis=1)),
+    "turning": lambda xp, x, y: (xp.flip(x, 0), xp.roll(x, 1, axis=1), xp.rot90(x)),
+    "padding": lambda xp, x, y: (xp.pad(x, [(1, 0), (0, 2)]), xp.pad(x, 1, mode="reflect")),
+    "triangles": lambda xp, x, y: (xp.tril(x), xp.triu(x, 1), xp.diag(x[0]), xp.trace(x), xp.tril_indices(3)),
+    "choosing": lambda xp, x, y: (xp.where(x > y, x, 0.0), xp.clip(x, 2.0, 4.0), x.clip(2.0, 4.0), x.round(1)),
+    "sorting": lambda xp, x, y: (xp.sort(x, axis=0), xp.argsort(x, axis=1), x.argsort(axis=None)),
+    "searching": lambda xp, x, y: xp.searchsorted(xp.sort(x[0]), y[0]),
+    "basic indexing": lambda xp, x, y: (x[0], x[:, 1:], x[..., None], x[::-1, ::2], x[None], x[1, 2], x[-1], x[()]),
+    "arrays as indices": lambda xp, x, y: (x[xp.asarray([1, 0, 1])], x[:, xp.asarray([[0], [2]])], x[[0, 1], [2, 0]]),
+    "masks as indices": lambda xp, x, y: (x[x > 2], x[xp.asarray([True, False])], x[:, x[0] > 3]),
+    "taking": lambda xp, x, y: (xp.take(x, xp.asarray([2, 0]), axis=1), xp.take_along_axis(x, xp.argsort(y), axis=1)),
+    "creating": lambda xp, x, y: (xp.zeros((2, 1)), xp.ones(2, dtype=np.int8), xp.full((2,), 3), xp.eye(2)),
+    "ranges": lambda xp, x, y: (xp.arange(2, 9, 3), xp.linspace(0, 1, 5), xp.indices((2, 2)), xp.meshgrid(x[0], y[0])),
+    "creating alike": lambda xp, x, y: (xp.zeros_like(x), xp.ones_like(x, dtype=np.float32), xp.full_like(x, 7.0)),
+    "uploading": lambda xp, x, y: (xp.asarray(2.0), xp.array([[1, 2]]), xp.asarray(np.float32(3)), xp.array([x, y])),
+    "casting": lambda xp, x, y: (x.astype(np.float32), x.astype(np.int64) // 2, x.view(np.int64)),
+    "promotion": lambda xp, x, y: (x.astype(np.float16) * x.astype(np.float32), x.astype(np.int8) * 2.0),
+    "running": lambda xp, x, y: (xp.cumsum(x, axis=1), xp.diff(x, axis=1), x.cumprod(axis=0)),
+    "counting": lambda xp, x, y: (xp.unique(x, return_counts=True), xp.bincount(x[0].astype(int)), xp.histogram(x, 3)),
+    "finding": lambda xp, x, y: (xp.nonzero(x > 2), xp.where(x > 2), xp.argwhere(x > 2), xp.count_nonzero(x > 2)),
+    "agreeing": lambda xp, x, y: (xp.allclose(x, y), xp.array_equal(x, x), xp.isclose(x, y)),
+    "linear algebra": lambda xp, x, y: (xp.linalg.norm(x, axis=1), xp.linalg.inv(x @ x.T), xp.linalg.det(x @ x.T)),
+    "decompositions": lambda xp, x, y: (xp.linalg.svd(x), xp.linalg.qr(x), xp.linalg.eigh(x @ x.T)),
+    "ufunc methods": lambda xp, x, y: (xp.add.outer(x[0], y[0]), xp.add.reduce(x), xp.multiply.accumulate(x, axis=1)),
+    "layout": lambda xp, x, y: (x.shape, x.strides, x.nbytes, x.itemsize, x.ndim, x.size, xp.shape(x), len(x)),
+    "windows": lambda xp, x, y: xp.lib.stride_tricks.sliding_window_view(x, 2, axis=1),
+    "strides": lambda xp, x, y: (xp.lib.stride_tricks.as_strided(x, (2, 2), (8, 8)), xp.ascontiguousarray(x.T)),
+    "Fourier": lambda xp, x, y: (xp.fft.rfft(x), xp.fft.irfft(xp.fft.rfft(x), n=3)),
+    "dtypes": lambda xp, x, y: (xp.float32, xp.dtype("int8"), xp.iinfo(np.int8).max, xp.result_type(x, np.float32)),
+    "constants": lambda xp, x, y: (xp.newaxis, xp.pi, xp.inf, xp.broadcast_shapes((2, 1), (3,))),
+}
+
+
+@pytest.mark.parametrize("compute", AGREE.values(), ids=AGREE)
+def test_values_shapes_and_dtypes_are_numpys(compute):
+    x, y = values(), values(seed=1)
+    assert same(compute(cupy, cupy.asarray(x), cupy.asarray(y)), compute(np, x, y))
+
+
+WRITES = {
+    "a row": lambda xp, x, y: x.__setitem__(0, y[1]),
+    "a column": lambda xp, x, y: x.__setitem__((slice(None), 1), 7),
+    "a number through a mask": lambda xp, x, y: x.__setitem__(x > 2, 0.0),
+    "values through a mask": lambda xp, x, y: x.__setitem__(x > 2, y[x > 2]),
+    "rows": lambda xp, x, y: x.__setitem__(xp.asarray([1, 0]), y),
+    "points": lambda xp, x, y: x.__setitem__((xp.asarray([0, 1]), xp.asarray([2, 2])), y[:, 0]),
+    "a view": lambda xp, x, y: x.T[1].fill(3.0),
+    "add.at": lambda xp, x, y: xp.add.at(x, xp.asarray([1, 1, 0]), y[0]),
+    "add.at beside a slice": lambda xp, x, y: xp.add.at(x, (slice(None), xp.asarray([2, 2])), 1.0),
+    "maximum.at": lambda xp, x, y: xp.maximum.at(x, xp.asarray([1, 1]), 4.0),
+    "out": lambda xp, x, y: xp.exp(y, out=x),
+    "positional out": lambda xp, x, y: xp.add(y, y, x[:, ::-1]),
+    "out of a reduction": lambda xp, x, y: y.sum(axis=0, out=x[0]),
+    "copyto": lambda xp, x, y: xp.copyto(x, y, where=x > 2),
+    "putmask": lambda xp, x, y: xp.putmask(x, x > 2, 1.0),
+    "put": lambda xp, x, y: xp.put(x, xp.asarray([1, 4]), y[0]),
+    "put_along_axis": lambda xp, x, y: xp.put_along_axis(x, xp.argmax(y, axis=1, keepdims=True), 0.0, axis=1),
+    "sort": lambda xp, x, y: x.sort(axis=0),
+    "+=": lambda xp, x, y: x.__iadd__(y),
+    "-=": lambda xp, x, y: x.__isub__(2),
+    "*=": lambda xp, x, y: x.__imul__(y),
+    "/=": lambda xp, x, y: x.__itruediv__(y[0]),
+    "**=": lambda xp, x, y: x.__ipow__(2),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_writes_are_numpys(write):
+    x, y = values(), values(seed=1)
+    device = cupy.asarray(x)
+    write(cupy, device, cupy.asarray(y))
+    write(np, x, y)
+    assert same(device, x)
+
+
+@given(st.data())
+def test_any_index_inside_reads_and_writes_as_in_numpy(data):
+    shape = data.draw(st_np.array_shapes(max_dims=3, max_side=4))
+    index = data.draw(
+        st_np.basic_indices(shape, allow_newaxis=True)
+        | st_np.integer_array_indices(shape)
+        | st_np.arrays(bool, shape)
+        | st.tuples(st.just(...), st_np.arrays(np.intp, st.just((2,)), elements=st.integers(-shape[-1], shape[-1] - 1)))
+    )
+    x = values(shape)
+    device = cupy.asarray(x)
+    upload = lambda part: cupy.asarray(part) if isinstance(part, np.ndarray) else part
+    on_device = tuple(map(upload, index)) if isinstance(index, tuple) else upload(index)
+    assert same(device[on_device], x[index])
+    device[on_device] = -1
+    x[index] = -1
+    assert same(device, x)
+
+
+# -- views, copies, names ----------------------------------------------------------------------------------------------
+
+
+def test_views_share_memory_and_name_the_first_owner_as_base():
+    x = cupy.asarray(values())
+    for view in (
+        x[0],
+        x[:, 1:][0],
+        x.T,
+        x.reshape(3, 2)[1],
+        x.ravel(),
+        x[None],
+        cupy.broadcast_to(x, (2, 2, 3)),
+        x.view(),
+    ):
+        assert view.base is x
+        assert not view.flags.owndata
+    for fresh in (x, x.copy(), x + 1, x[x > 2], x[cupy.asarray([0])], x.T.copy(), cupy.stack([x, x])):
+        assert fresh.base is None
+        assert fresh.flags["OWNDATA"]
+    x[0][1:] = 0.0
+    assert same(x[0, 1:], np.zeros(2))
+
+
+def test_what_needs_no_work_gives_the_array_itself():
+    x = cupy.asarray(values())
+    for result in (x.astype(np.float64, copy=False), cupy.asarray(x), cupy.exp(x, out=x), x[0].T.base, x.real):
+        assert result is x
+
+
+def test_an_upload_and_a_download_are_copies():
+    host = values()
+    device = cupy.asarray(host)
+    host[0] = 0.0
+    back = device.get()
+    back[1] = 0.0
+    assert same(device, values())
+    device.set(values(seed=1))
+    for twin in (device, copy.deepcopy(device), pickle.loads(pickle.dumps(device))):
+        assert same(twin, values(seed=1))
+        assert np.array_equal(twin.get(out=np.empty((2, 3))), values(seed=1))
+
+
+def test_only_names_of_cupy_exist():
+    public = {name for name in vars(ndarray) if not name.startswith("__")} - {"_host"}
+    assert public <= NAMES["cupy.ndarray"].keys()
+    dunders = {name for name in vars(ndarray) if name.startswith("__")}
+    assert not dunders & {"__imatmul__", "__contains__", "__index__", "__array_namespace__", "__array_interface__"}
+    for name in (name for name in dir(np) if not name.startswith("_")):
+        assert name in NAMES["cupy"] or not hasattr(cupy, name)
+
+
+@pytest.mark.parametrize("space", [cupy, cupy.linalg, cupy.fft, cupy.random, cupy.cuda, cupy.lib.stride_tricks, cupyx])
+def test_every_name_of_cupy_is_imitated_or_said_not_to_be(space):
+    def imitated(name):
+        try:
+            return getattr(space, name, NAMES) is not NAMES
+        except NotImplementedError as error:
+            return name in str(error)
+
+    assert all(map(imitated, NAMES[space.__name__]))
+
+
+def test_the_generator_gives_device_arrays():
+    generator = cupy.random.default_rng(0)
+    for draw in (generator.random((2, 3), dtype=np.float32), generator.standard_normal(3), generator.integers(0, 5)):
+        assert type(draw) is ndarray
+
+
+# -- as minigrad's GPU -------------------------------------------------------------------------------------------------
+
+
+def test_installed_it_is_the_device_cuda():
+    x = values()
+    with install() as gpu:
+        moved = backend.move(x, "cuda")
+        assert type(moved) is ndarray
+        assert backend.module_of(moved, x) is gpu
+        assert backend.device_of(moved).type == "cuda"
+        assert backend.is_view_of(moved[0], moved)
+        assert same(backend.sum_to(moved, (1, 3)), x.sum(axis=0, keepdims=True))
+        backend.add_at(moved, gpu.asarray([0, 0]), moved[1])
+        np.add.at(x, np.array([0, 0]), x[1])
+        assert same(moved, x)
+        assert np.array_equal(backend.move(moved, "cpu"), x)
+    assert not backend.is_array(moved)
