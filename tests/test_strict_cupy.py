@@ -415,6 +415,15 @@ def test_only_names_of_cupy_exist():
         assert name in NAMES["cupy"] or not hasattr(cupy, name)
 
 
+def test_a_missing_name_is_said_to_be_missing_from_cupy():
+    with pytest.raises(AttributeError, match=r"module 'cupy' has no attribute 'block' \(CuPy 14"):
+        _ = cupy.block
+    with pytest.raises(AttributeError, match=r"'Generator' object has no attribute 'normal' \(CuPy 14"):
+        _ = cupy.random.default_rng(0).normal
+    with pytest.raises(AttributeError, match=r"'cupy.ndarray' object has no attribute 'resize' \(CuPy 14"):
+        _ = cupy.zeros(2).resize
+
+
 @pytest.mark.parametrize("space", [cupy, cupy.linalg, cupy.fft, cupy.random, cupy.cuda, cupy.lib.stride_tricks, cupyx])
 def test_every_name_of_cupy_is_imitated_or_said_not_to_be(space):
     def imitated(name):
