@@ -1,0 +1,17 @@
+"""minigrad: reverse-mode automatic differentiation and optimizers on NumPy and CuPy arrays, with torch's eager API."""
+
+from minigrad import ops as _ops
+from minigrad.tensor import Tensor
+from minigrad.size import Size
+from minigrad import autograd
+from minigrad.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from minigrad.backend import (
+    bfloat16, bool_ as bool, complex64, complex128, device, dtype, float16, float32, float64, get_default_dtype, int8, int16, int32,
+    int64, set_default_dtype, uint8,
+)
+from minigrad.version import __version__
+
+float, double, half, int, long, short = float32, float64, float16, int32, int64, int16
+for _name in dir(_ops):
+    if not _name.startswith("_") and (_name not in globals() or _name == "tensor") and callable(getattr(_ops, _name)):
+        globals()[_name] = getattr(_ops, _name)

@@ -96,6 +96,11 @@ def is_view_of(array: Array, source: Array) -> bool:
     return base is not None and (array is source or base is source or base is source.base)
 
 
+def address(array: Array) -> int:
+    """Where the first element lies in memory."""
+    return array.__array_interface__["data"][0] if isinstance(array, ndarray) else array.data.ptr
+
+
 def sum_to(array: Array, shape: tuple[int, ...]) -> Array:
     """Sum `array` over the dimensions along which `shape` was broadcast to it: the adjoint of broadcasting."""
     extra = array.ndim - len(shape)
@@ -185,6 +190,11 @@ def numpy_dtype(d: Any) -> np.dtype:
     if d in (builtins.int, builtins.bool):
         return np.dtype(np.int64 if d is builtins.int else np.bool_)
     raise TypeError(f"dtype must be torch.dtype, not {type(d).__name__}")
+
+
+def as_dtype(d: Any) -> dtype:
+    """`d`, or the dtype that Python's bool, int or float stands for; TypeError for what minigrad has not."""
+    return _from_numpy[numpy_dtype(d)]
 
 
 def dtype_of(array: Array) -> dtype:
@@ -279,6 +289,14 @@ class device:
 CPU = device("cpu")
 
 
+def canonical(where: Any) -> device:
+    """A device with its number: "cuda" is the current GPU."""
+    d = device(where)
+    if d.type == "cuda" and d.index is None:
+        return device("cuda", gpu_module().cuda.Device().id)
+    return d
+
+
 def device_of(array: Array) -> device:
     """The device on which an array lives."""
     return CPU if isinstance(array, ndarray) else device("cuda", array.device.id)
@@ -291,12 +309,11 @@ def module_on(where: Any) -> ModuleType:
 
 def move(array: Array, where: Any) -> Array:
     """The array on device `where`: itself if it is there already, else a copy."""
-    target = device(where)
+    target = canonical(where)
     if target.type == "cpu":
         return to_numpy(array)
     cp = gpu_module()
-    index = cp.cuda.Device().id if target.index is None else target.index
-    if isinstance(array, cp.ndarray) and array.device.id == index:
+    if isinstance(array, cp.ndarray) and array.device.id == target.index:
         return array
-    with cp.cuda.Device(index):
+    with cp.cuda.Device(target.index):
         return cp.asarray(array)

@@ -1,0 +1,18 @@
+"""Automatic differentiation: `backward`, `grad`, gradient modes, and `Function` for operations of one's own."""
+
+from minigrad.autograd.backward import backward, grad
+from minigrad.autograd.function import Function
+from minigrad.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from minigrad.autograd.node import Node
+
+__all__ = [
+    "Function",
+    "Node",
+    "backward",
+    "enable_grad",
+    "grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

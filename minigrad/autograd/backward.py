@@ -1,0 +1,139 @@
+"""`backward` and `grad`: the two ways to start a backward walk, with torch's checks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.engine import accumulate, run
+from minigrad.autograd.node import edge_of
+from minigrad.autograd.variable import Variable, wrap
+
+CYCLE_WARNING = (
+    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which "
+    "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use "
+    "this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid "
+    "the leak."
+)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, Variable) else list(value)
+
+
+def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
+    """The gradient to start with at each tensor: the one given, or 1 for a scalar."""
+    gradients = [None] * len(tensors) if given is None else [given] if isinstance(given, Variable) else list(given)
+    if len(gradients) != len(tensors):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
+    for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
+        if not t.needs_grad:
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn: nothing behind it was "
+                f"recorded, so there is nothing to differentiate. Does any input have requires_grad=True, and was it "
+                f"computed outside no_grad()?"
+            )
+        if g is None:
+            if t.array.size != 1:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for scalar outputs; this one has shape {list(t.array.shape)}: "
+                    f"reduce it (.sum(), .mean()) or pass gradient="
+                )
+            gradients[i] = wrap(backend.module_of(t.array).ones_like(t.array))
+        elif not isinstance(g, Variable):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+        elif g.array.shape != t.array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of torch.Size({list(g.array.shape)}) and output[{i}] has "
+                f"a shape of torch.Size({list(t.array.shape)})."
+            )
+        elif g.array.dtype != t.array.dtype:
+            gradients[i] = g.to(backend.dtype_of(t.array))
+    return gradients
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add to `.grad` of every leaf (or of `inputs` only) the gradient of the sum of `tensors`.
+
+    `grad_tensors` are the gradients of some final scalar with respect to `tensors`; they may be left out for scalars. The
+    saved values are freed on the way unless `retain_graph` (which `create_graph` implies).
+    """
+    outputs = _as_list(tensors)
+    targets = None if inputs is None else _as_list(inputs)
+    if targets is not None and not targets:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    if create_graph:
+        warnings.warn(CYCLE_WARNING, UserWarning, stacklevel=3)
+    gradients = _initial_gradients(outputs, grad_tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    if targets is None:
+        run(outputs, gradients, keep_graph=keep, create_graph=create_graph)
+        return
+    wanted = [_wanted_edge(t) for t in targets]
+    results = run(outputs, gradients, keep_graph=keep, create_graph=create_graph, wanted=wanted)
+    for t, g in zip(targets, results, strict=True):
+        if g is not None:
+            accumulate(t, g if create_graph else g.array, fresh=False, create_graph=create_graph)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of the sum of `outputs` with respect to `inputs`, which may be leaves or results; `.grad` is untouched.
+
+    An input that does not take part is an error, or None with `allow_unused`, or zeros with `materialize_grads`.
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    if is_grads_batched:
+        raise NotImplementedError("is_grads_batched=True is not available: call grad once for each row of grad_outputs")
+    sources, targets = _as_list(outputs), _as_list(inputs)
+    gradients = _initial_gradients(sources, grad_outputs)
+    wanted = [_wanted_edge(t) for t in targets]
+    keep = create_graph if retain_graph is None else retain_graph
+    results = run(sources, gradients, keep_graph=keep, create_graph=create_graph, wanted=wanted)
+    for i, (t, g) in enumerate(zip(targets, results, strict=True)):
+        if g is None and materialize_grads:
+            results[i] = wrap(backend.module_of(t.array).zeros_like(t.array))
+        elif g is None and not allow_unused:
+            raise RuntimeError(
+                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True "
+                f"if this is the desired behavior."
+            )
+    return tuple(results)
+
+
+def _wanted_edge(t: Variable) -> Any:
+    edge = edge_of(t)
+    if edge is None:
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return edge
+
+
+def tensor_backward(
+    self: Any,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Any] | None = None,
+) -> None:
+    """Add to `.grad` of the leaves behind this tensor its gradient; see `autograd.backward`."""
+    backward(self, gradient, retain_graph, create_graph, inputs)

@@ -1,0 +1,67 @@
+"""Moving a tensor to another dtype or device; the gradient moves back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable
+
+__all__ = ["clone", "contiguous"]
+
+
+@Op(node="ToCopyBackward0")
+def cast(input, dtype: backend.dtype, source: backend.dtype):
+    """The values as `dtype`; `source` is the dtype of `input`, to which the gradient goes back."""
+    return input.astype(backend.numpy_dtype(dtype))
+
+
+cast.derivative(input=lambda g, dtype, source: cast(g, source, dtype))
+
+
+@Op(node="ToCopyBackward0")
+def move(input, where: str, source: str):
+    """The values on device `where`; `source` is the device of `input`, to which the gradient goes back."""
+    return backend.move(input, where)
+
+
+move.derivative(input=lambda g, where, source: move(g, source, where))
+
+
+@Op
+def clone(input):
+    """A copy."""
+    return input.copy()
+
+
+clone.derivative(input=lambda g: g)
+
+
+def contiguous(input: Any) -> Any:
+    """The tensor itself if its memory is in row-major order, else a copy that is."""
+    return input if input.array.flags.c_contiguous else clone(input)
+
+
+def to(self: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False,
+       memory_format: Any = None) -> Any:
+    """The tensor in another dtype and/or on another device; itself if nothing changes and no `copy` is asked for.
+
+    Takes a dtype, a device (or its name, or a GPU's number), both, or a tensor whose dtype and device to take.
+    """
+    for a in args:
+        if isinstance(a, Variable):
+            dtype, device = backend.dtype_of(a.array), backend.device_of(a.array)
+        elif isinstance(a, bool):  # non_blocking, copy: copies are ordered with the computation anyway
+            continue
+        elif isinstance(a, (str, int, backend.device)):
+            device = a
+        elif a is not None:
+            dtype = a
+    result = self
+    have = backend.dtype_of(self.array)
+    if dtype is not None and (want := backend.as_dtype(dtype)) is not have:
+        result = cast(result, want, have)
+    if device is not None and (target := backend.canonical(device)) != (here := backend.device_of(self.array)):
+        result = move(result, str(target), str(here))
+    return clone(result) if copy and result is self else result

@@ -1,0 +1,256 @@
+"""Tensors from data, constants and ranges. All take torch's `dtype=`, `device=` and `requires_grad=`."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.variable import Variable, wrap
+from minigrad.backend import np
+
+__all__ = [
+    "arange",
+    "as_tensor",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
+ONLY_FLOATS = "Only Tensors of floating point and complex dtype can require gradients"
+
+
+def leaf(array: Any, requires_grad: bool = False) -> Any:
+    """A leaf on `array`; RuntimeError if it is to want a gradient and is not of a floating point dtype."""
+    if requires_grad and array.dtype.kind != "f":
+        raise RuntimeError(f"{ONLY_FLOATS}: this one is {backend.dtype_of(array)}")
+    return wrap(array, bool(requires_grad))
+
+
+def array_from(data: Any, dtype: Any = None) -> Any:
+    """An array (new unless `data` holds one) from numbers, nested sequences, arrays and tensors, in torch's dtype for them.
+
+    Python floats become the default dtype, ints int64; NumPy arrays and scalars keep theirs. ValueError for ragged
+    sequences, TypeError for what is not a number.
+    """
+    if isinstance(data, Variable):
+        array = data.array
+    elif backend.is_array(data):
+        array = data
+    elif isinstance(data, np.generic):
+        array = np.asarray(data)
+    else:
+        array = _from_sequence(data)
+        if dtype is None and array.dtype.kind == "f" and not _holds_numpy(data):
+            dtype = backend.get_default_dtype()
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"can't convert data of type {array.dtype} to a tensor: expected numbers")
+    if dtype is not None:
+        return array.astype(backend.numpy_dtype(dtype), copy=False)
+    backend.dtype_of(array)
+    return array
+
+
+def _from_sequence(data: Any) -> Any:
+    if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in data):
+        data = [x.array.tolist() if isinstance(x, Variable) else x for x in data]
+    if data is None or isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    try:
+        array = np.array(data)
+    except ValueError:
+        raise ValueError(_ragged(data)) from None
+    if array.dtype.kind in "OUS":
+        raise TypeError(f"new(): invalid data type '{_odd_one(data)}': a tensor holds numbers")
+    return array
+
+
+def _holds_numpy(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.generic, np.ndarray))
+
+
+def _ragged(data: Any, dim: int = 0) -> str:
+    lengths = [len(x) if hasattr(x, "__len__") else None for x in data]
+    for n in lengths[1:]:
+        if n != lengths[0]:
+            return f"expected sequence of length {lengths[0]} at dim {dim + 1} (got {n})"
+    for x in data:
+        return _ragged(x, dim + 1)
+    return "expected a sequence of numbers"
+
+
+def _odd_one(data: Any) -> str:
+    if isinstance(data, (list, tuple)):
+        return next((odd for x in data if (odd := _odd_one(x))), "")
+    return "" if isinstance(data, (int, float, np.generic)) else type(data).__name__
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """A new leaf with a copy of `data`: numbers, nested sequences, an array, a NumPy scalar or a tensor."""
+    if isinstance(data, Variable):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            UserWarning,
+            stacklevel=2,
+        )
+    array = array_from(data, dtype)
+    module = backend.module_on(device) if device is not None else backend.module_of(array)
+    copied = module.array(backend.move(array, device) if device is not None else array, copy=True)
+    return leaf(copied, requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """`data` as a tensor, sharing its memory where dtype and device allow."""
+    if isinstance(data, Variable):
+        return data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
+    array = array_from(data, dtype)
+    return wrap(array if device is None else backend.move(array, device))
+
+
+def from_numpy(array: Any) -> Any:
+    """A tensor on the memory of a NumPy array: a change of one shows in the other."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    backend.dtype_of(array)
+    return wrap(array)
+
+
+def size_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape in `f(2, 3)`, `f((2, 3))` or `f([2, 3])`."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    shape = tuple(int(n) if not isinstance(n, float) else n for n in size)
+    for n in shape:
+        if isinstance(n, float):
+            raise TypeError(f"size must be ints, but got {n} in {shape}")
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+    return shape
+
+
+def _dtype(dtype: Any) -> Any:
+    return backend.numpy_dtype(backend.get_default_dtype() if dtype is None else dtype)
+
+
+def _filled(make: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
+    return leaf(_on(device, lambda module: getattr(module, make)(shape, _dtype(dtype))), requires_grad)
+
+
+def _on(device: Any, make: Any) -> Any:
+    """`make(array module)` with `device` current."""
+    if device is None or (target := backend.canonical(device)).type == "cpu":
+        return make(np)
+    module = backend.gpu_module()
+    with module.cuda.Device(target.index):
+        return make(module)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Zeros of shape `size`."""
+    return _filled("zeros", size_of(size), dtype, device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones of shape `size`."""
+    return _filled("ones", size_of(size), dtype, device, requires_grad)
+
+
+def empty(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Any:
+    """A tensor of shape `size` with whatever values the memory held."""
+    return _filled("empty", size_of(size), dtype, device, requires_grad)
+
+
+def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """`fill_value` everywhere; its kind decides the dtype (bool, int64 or the default dtype) unless one is given."""
+    if isinstance(fill_value, Variable):
+        fill_value = fill_value.item()  # type: ignore[attr-defined]
+    if dtype is None:
+        dtype = type(fill_value)
+    shape = size_of((size,) if isinstance(size, int) else tuple(size))
+    return leaf(_on(device, lambda module: module.full(shape, fill_value, _dtype(dtype))), requires_grad)
+
+
+def _like(make: Any) -> Any:
+    def like(input: Any, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+             memory_format: Any = None) -> Any:
+        where = backend.device_of(input.array) if device is None else device
+        return make(
+            input.array.shape,
+            *args,
+            dtype=backend.dtype_of(input.array) if dtype is None else dtype,
+            device=where,
+            requires_grad=requires_grad,
+        )
+
+    like.__name__ = like.__qualname__ = f"{make.__name__}_like"
+    like.__doc__ = f"`{make.__name__}` of the shape, dtype and device of `input`."
+    return like
+
+
+zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(empty), _like(full)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """start, start + step, ... up to `end`, which is left out; `arange(end)` starts at 0. int64 if all are ints."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (x.item() if isinstance(x, Variable) else x for x in (start, end, step))  # type: ignore[attr-defined]
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
+    if dtype is None:
+        dtype = backend.int64 if all(isinstance(x, int) for x in (start, end, step)) else backend.get_default_dtype()
+    count = math.ceil((end - start) / step)
+    kind = backend.numpy_dtype(dtype)
+
+    def make(module: Any) -> Any:
+        # In double precision, then rounded once, as torch computes it: NumPy's own float32 arange accumulates.
+        wide = module.float64 if kind.kind == "f" else module.int64
+        return (module.arange(count, dtype=wide) * step + start).astype(kind)
+
+    return leaf(_on(device, make), requires_grad)
+
+
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """`steps` values from `start` to `end`, both included, evenly spaced."""
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    start, end = (x.item() if isinstance(x, Variable) else x for x in (start, end))  # type: ignore[attr-defined]
+    kind = _dtype(dtype)
+    return leaf(_on(device, lambda module: _linspace(module, start, end, steps, kind)), requires_grad)
+
+
+def _linspace(module: Any, start: float, end: float, steps: int, kind: Any) -> Any:
+    """From both ends towards the middle, in the result's own precision, which is how torch rounds."""
+    if kind.kind != "f":
+        return module.linspace(start, end, steps).astype(kind)
+    index = module.arange(steps, dtype=kind)
+    step = kind.type((end - start) / (steps - 1)) if steps > 1 else kind.type(0)
+    forwards, backwards = kind.type(start) + step * index, kind.type(end) - step * (steps - 1 - index)
+    return module.where(index < steps // 2, forwards, backwards) if steps > 1 else forwards
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """The identity matrix, n x m."""
+    return leaf(_on(device, lambda module: module.eye(n, m, dtype=_dtype(dtype))), requires_grad)

@@ -1,0 +1,158 @@
+"""In-place operations: `x.mul_(y)` is `x * y`, written into x's memory, with x's history moved on to the new value.
+
+For a view the history of its base moves on as well: the base becomes "itself, with the view's region replaced by the new
+value", and the view that region of it. Both derivatives read off: what was overwritten gets no gradient, the rest its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from minigrad import backend
+from minigrad.autograd.mode import mode
+from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable, wrap
+
+__all__: list[str] = []
+
+
+class Region(NamedTuple):
+    """Where a view lies in its base, in elements of the base's memory, and how the base itself lies there."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    base_strides: tuple[int, ...]
+
+
+def _strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...], xp: Any) -> Any:
+    return xp.lib.stride_tricks.as_strided(array, shape, tuple(s * array.itemsize for s in strides))
+
+
+def _like_base(array: Any, where: Region, xp: Any) -> Any:
+    """A flat copy of `array`, laid out in memory as the base is."""
+    flat = xp.empty(array.size, array.dtype)
+    _strided(flat, array.shape, where.base_strides, xp)[...] = array
+    return flat
+
+
+@Op(node="AsStridedBackward0")
+def region(input, where: Region, *, xp):
+    """The elements of `input` that the view shows."""
+    return _strided(_like_base(input, where, xp)[where.offset :], where.shape, where.strides, xp)
+
+
+@Op
+def put_region(input, value, where: Region, *, xp):
+    """`input` with the region replaced by `value`."""
+    flat = _like_base(input, where, xp)
+    _strided(flat[where.offset :], where.shape, where.strides, xp)[...] = value
+    return _strided(flat, input.shape, where.base_strides, xp)
+
+
+@Op
+def scatter_region(input, where: Region, shape: tuple, *, xp):
+    """Zeros of `shape` with `input` in the region: the adjoint of `region`."""
+    return put_region(xp.zeros(shape, input.dtype), input, where)
+
+
+@Op(node="CopySlices")
+def rewritten(input, value, where: Region):
+    """`input`, whose region has been overwritten by `value` in memory already."""
+    return input
+
+
+region.derivative(input=lambda g, where, input_shape: scatter_region(g, where, input_shape))
+scatter_region.derivative(input=lambda g, where: region(g, where))
+for _op in (put_region, rewritten):
+    _op.derivative(input=lambda g, where: put_region(g, 0.0, where), value=lambda g, where: region(g, where))
+
+
+def in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The in-place twin of `op`, named `name`: computes, writes into the first operand, and returns it."""
+
+    def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_writable(self)
+        return write(self, op(_before(self), *args, **kwargs), name)
+
+    twin.__name__ = twin.__qualname__ = name
+    twin.__doc__ = f"In-place `{op.__name__}`."
+    return twin
+
+
+def _before(target: Any) -> Any:
+    """`target` as it is now, for a graph that may save its values; itself where nothing is recorded."""
+    if not mode.grad:
+        return target
+    return wrap(target.array.copy(), target.needs_grad, target.node, target.output_nr)
+
+
+def check_writable(target: Any) -> None:
+    """RuntimeError, in torch's words, for a tensor whose values may not be changed here."""
+    if target.counter is None and not mode.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+            "tensor before doing inplace update."
+        )
+    if not mode.grad:
+        return
+    if target.needs_grad and target.node is None:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation. Its old value would be lost to the "
+            "gradient: work on a clone, or update it under no_grad()."
+        )
+    base = target.base
+    if base is not None and base.needs_grad and base.node is None:
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation. Work on a clone, or "
+            "update it under no_grad()."
+        )
+
+
+def write(target: Any, value: Any, name: str) -> Any:
+    """Put `value` (a tensor) into `target`'s memory, and let its history be `target`'s."""
+    array, new = target.array, value.array
+    if new.shape != array.shape:
+        raise RuntimeError(
+            f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new.shape)}: {name} cannot "
+            f"enlarge the tensor it writes into"
+        )
+    have, need = backend.dtype_of(new), backend.dtype_of(array)
+    if have.category > need.category:
+        raise RuntimeError(
+            f"result type {have.type_name} can't be cast to the desired output type {need.type_name}: use the operation "
+            f"that is not in place, or .to() first"
+        )
+    array[...] = new
+    bump(target)
+    if mode.grad:
+        move_history(target, value if have is need else value.to(need))
+    return target
+
+
+def bump(target: Any) -> None:
+    """Count a change of `target`'s values."""
+    if target.counter is not None:
+        target.counter[0] += 1
+
+
+def move_history(target: Any, value: Any) -> None:
+    """Give `target`, whose memory now holds `value`, the history of `value`; and its base accordingly."""
+    base = target.base
+    if base is None:
+        _take_history(target, value)
+    elif value.needs_grad or base.needs_grad:
+        where = _region_of(target.array, base.array)
+        _take_history(base, rewritten(base, value, where))
+        _take_history(target, region(base, where))
+
+
+def _take_history(target: Any, source: Any) -> None:
+    target.node, target.output_nr, target.needs_grad = source.node, source.output_nr, source.needs_grad
+
+
+def _region_of(view: Any, base: Any) -> Region:
+    size = view.itemsize
+    offset = (backend.address(view) - backend.address(base)) // size
+    return Region(view.shape, tuple(s // size for s in view.strides), offset, tuple(s // size for s in base.strides))

@@ -1,0 +1,370 @@
+"""Tensor: torch's class, on a Variable. What computes is in `ops` and bound in `tensor_ops`; here is what a tensor is."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from minigrad import backend, printing
+from minigrad.autograd.backward import tensor_backward
+from minigrad.autograd.hooks import RemovableHandle, add_hook, keep_gradient
+from minigrad.autograd.node import Node
+from minigrad.autograd.variable import Variable, wrap
+from minigrad.backend import np
+from minigrad.ops import cast, create
+from minigrad.size import Size
+from minigrad.tensor_ops import TensorOps
+
+NOT_A_LEAF = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated "
+    "during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use "
+    ".retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf "
+    "Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations."
+)
+
+
+class Tensor(TensorOps):
+    """An n-dimensional array with a history: torch's Tensor.
+
+    `Tensor(data)` copies nested sequences to the default dtype, `Tensor(2, 3)` is uninitialised; prefer `tensor` and `zeros`.
+    """
+
+    def __init__(self, *args: Any, device: Any = None) -> None:
+        data = args[0] if len(args) == 1 else None
+        if isinstance(data, Variable):
+            array = data.array
+        elif data is not None and not isinstance(data, int):
+            array = create.array_from(data, backend.get_default_dtype())
+            array = array.copy() if array is data else array
+        else:
+            array = np.empty(create.size_of(args) if args else (0,), backend.numpy_dtype(backend.get_default_dtype()))
+        source = wrap(array if device is None else backend.move(array, device))
+        for slot in Variable.__slots__[1:]:
+            setattr(self, slot, getattr(source, slot))
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    shape = property(lambda self: Size(self.array.shape), doc="The number of elements along each dimension.")
+    ndim = property(lambda self: self.array.ndim, doc="The number of dimensions.")
+    dtype = property(lambda self: backend.dtype_of(self.array), doc="The type of the elements.")
+    device = property(lambda self: backend.device_of(self.array), doc="Where the elements are stored.")
+    is_cuda = property(lambda self: self.device.type == "cuda")
+    is_cpu = property(lambda self: self.device.type == "cpu")
+    itemsize = property(lambda self: self.array.itemsize)
+    nbytes = property(lambda self: self.array.nbytes)
+    is_sparse = is_quantized = is_meta = is_xpu = is_mps = False
+    layout = "torch.strided"
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or its entry `dim`."""
+        if dim is None:
+            return self.shape
+        if not -self.array.ndim <= dim < self.array.ndim:
+            n = max(self.array.ndim, 1)
+            raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+        return self.array.shape[dim]
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return self.array.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Elements to step over in memory for the next one along each dimension (or along `dim`)."""
+        strides = tuple(s // self.array.itemsize for s in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def storage_offset(self) -> int:
+        """Elements between the start of the base's memory and this tensor's first."""
+        return 0 if self.base is None else (self.data_ptr() - self.base.data_ptr()) // self.array.itemsize  # type: ignore[attr-defined]
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return backend.address(self.array)
+
+    def is_contiguous(self) -> bool:
+        """True if the elements lie in memory in row-major order."""
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        return self.array.dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        return False
+
+    def is_signed(self) -> bool:
+        return self.dtype.is_signed
+
+    # -- autograd --------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """True if operations on this tensor are recorded."""
+        return self.needs_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Record operations on this leaf from now on, or no longer."""
+        if self.node is not None:
+            if not requires_grad:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                    "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return self
+        if requires_grad and self.array.dtype.kind != "f":
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients: this one is {self.dtype}")
+        self.needs_grad = bool(requires_grad)
+        return self
+
+    is_leaf = property(lambda self: self.node is None, doc="True if no recorded operation made it.")
+    grad_fn = property(lambda self: self.node, doc="The operation that made it, None for a leaf.")
+    output_nr_ = property(lambda self: self.output_nr)
+    retains_grad = property(lambda self: self.node is not None and self.meta is not None and self.meta.retains_grad)
+    _base = property(lambda self: self.base)
+    _is_view = property(lambda self: lambda: self.base is not None)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient accumulated so far; None before the first backward."""
+        if self.node is not None and self.gradient is None and not self.retains_grad:
+            warnings.warn(NOT_A_LEAF, UserWarning, stacklevel=2)
+        return self.gradient
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Variable):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if value.array.shape != self.array.shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
+                    f"'{list(self.array.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                )
+            if value.array.dtype != self.array.dtype:
+                raise RuntimeError(
+                    f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype "
+                    f"'{self.dtype}'. The gradient must have the tensor's dtype: cast it with .to({self.dtype})"
+                )
+        self.gradient = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.gradient = None
+
+    @property
+    def _version(self) -> int:
+        if self.counter is None:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return self.counter[0]
+
+    def is_inference(self) -> bool:
+        """True for tensors made in `inference_mode`."""
+        return self.counter is None
+
+    backward = tensor_backward
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of this non-leaf too."""
+        if not self.needs_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        keep_gradient(self)
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call `hook(gradient)` whenever this tensor's gradient is complete; what it returns replaces the gradient."""
+        return add_hook(self, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> RemovableHandle:
+        """Call `hook(leaf)` whenever a gradient has been added to this leaf's `.grad`."""
+        return add_hook(self, hook, after_accumulation=True)
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, with no history and a version of its own: changes through it are not noticed by autograd."""
+        return wrap(self.array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Variable):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self.array = value.array
+
+    def detach(self) -> Tensor:
+        """The same memory and version, with no history."""
+        result = wrap(self.array)
+        result.counter = self.counter
+        return result
+
+    def detach_(self) -> Tensor:
+        """Forget the history."""
+        if self.base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel "
+                               "(DDP) for training, and gradient_as_bucket_view is set as True, gradients are views of DDP "
+                               "buckets, and hence detach_() cannot be called on these gradients.")
+        self.node, self.output_nr, self.needs_grad = None, 0, False
+        return self
+
+    # -- to and from Python and NumPy --------------------------------------------------------------------------------
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.array.size != 1:
+            raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.array.tolist()
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The values as a NumPy array that shares the memory."""
+        if force:
+            return self.detach().cpu().array
+        if self.needs_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.device.type != "cpu":
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+                f"memory first."
+            )
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        return np.array(array, dtype=dtype, copy=copy)
+
+    __array_ufunc__ = None  # so that ndarray * Tensor asks Tensor.__rmul__
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.detach().array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    def _one_number(self, kind: type) -> Any:
+        if self.needs_grad:
+            warnings.warn(
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using "
+                "tensor.detach() first.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return kind(self.item())
+
+    def __float__(self) -> float:
+        return self._one_number(float)
+
+    def __int__(self) -> int:
+        return self._one_number(int)
+
+    def __index__(self) -> int:
+        if self.array.size != 1 or self.array.dtype.kind == "f":
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.array.item())
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            if self.array.size == 0:
+                raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        return bool(self.array.item())
+
+    def __len__(self) -> int:
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self.array == (element.array if isinstance(element, Variable) else element)).any())
+
+    __hash__ = Variable.__hash__
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        return cast.to(self, *args, **kwargs)
+
+    to.__doc__ = cast.to.__doc__
+
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """`"torch.FloatTensor"`, or the tensor cast to a dtype or to a type of such a name."""
+        if dtype is None:
+            return f"torch.{'cuda.' if self.is_cuda else ''}{self.dtype.type_name}Tensor"
+        named = {f"torch.{d.type_name}Tensor": d for d in backend.DTYPES}
+        name = getattr(dtype, "type_name", dtype)
+        return self.to(named.get(name, dtype))
+
+    # -- printing, copying -----------------------------------------------------------------------------------------
+
+    def _text(self, prefix: str = "tensor(") -> str:
+        suffixes = []
+        if self.node is not None:
+            suffixes.append(f"grad_fn=<{self.node.name()}>")
+        elif self.needs_grad:
+            suffixes.append("requires_grad=True")
+        return printing.format_tensor(
+            backend.to_numpy(self.array),
+            suffixes=suffixes,
+            device=str(self.device) if self.is_cuda else None,
+            prefix=prefix,
+            default_dtype=backend.numpy_dtype(backend.get_default_dtype()),
+        )
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return self._text()
+
+    def __format__(self, spec: str) -> str:
+        if self.array.ndim == 0 and not self.is_cuda:
+            return printing.format_scalar(self.array, spec)
+        return object.__format__(self, spec) if not spec else printing.format_scalar(self.array, spec)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If "
+                "you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see "
+                "https://github.com/pytorch/pytorch/pull/103001"
+            )
+        if id(self) not in memo:
+            result: Any = object.__new__(type(self))
+            source = wrap(self.array.copy(), self.needs_grad)
+            for slot in Variable.__slots__[1:]:
+                setattr(result, slot, getattr(source, slot))
+            result.gradient = copy.deepcopy(self.gradient, memo)
+            result.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            memo[id(self)] = result
+        return memo[id(self)]
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), backend.to_numpy(self.array), str(self.device), self.needs_grad and self.node is None)
+
+
+def _rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool) -> Any:
+    """Unpickle a tensor."""
+    tensor = object.__new__(cls)
+    source = wrap(backend.move(array, device), requires_grad)
+    for slot in Variable.__slots__[1:]:
+        setattr(tensor, slot, getattr(source, slot))
+    return tensor
+
+
+Variable.concrete = Tensor
