@@ -46,9 +46,10 @@ class Draw:
         return self.draw(st.integers(round(low * 16), round(high * 16))) / 16
 
     def shape(self, min_dims: int = 0, max_dims: int = 4, min_side: int = 0, max_side: int = 4) -> Shape:
-        """0-dim and empty shapes are drawn too, unless the bounds exclude them."""
+        """0-dim shapes are drawn too, and one in eight with empty sides, unless the bounds exclude them."""
         ndim = self.size(min_dims, max_dims)
-        return tuple(self.size(min_side, max_side if ndim < 4 else min(max_side, 3)) for _ in range(ndim))
+        least = min_side or (0 if self.size(0, 7) == 7 else 1)
+        return tuple(self.size(least, max_side if ndim < 4 else min(max_side, 3)) for _ in range(ndim))
 
     def broadcastable(self, count: int, max_dims: int = 3, min_side: int = 0) -> list[Shape]:
         """Shapes that broadcast together: the common one with sides made 1 and leading dims left out."""
