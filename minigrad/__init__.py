@@ -1,15 +1,38 @@
 """minigrad: reverse-mode automatic differentiation and optimizers on NumPy and CuPy arrays, with torch's eager API."""
 
+import warnings as _warnings
+
+from minigrad import allocator as _allocator
+from minigrad import autograd, cuda
 from minigrad import ops as _ops
-from minigrad.tensor import Tensor
-from minigrad.size import Size
-from minigrad import autograd
 from minigrad.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from minigrad.autograd.mode import is_inference_mode_enabled
 from minigrad.backend import (
-    bfloat16, bool_ as bool, complex64, complex128, device, dtype, float16, float32, float64, get_default_dtype, int8, int16, int32,
-    int64, set_default_dtype, uint8,
+    bfloat16,
+    complex64,
+    complex128,
+    device,
+    dtype,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    int8,
+    int16,
+    int32,
+    int64,
+    set_default_dtype,
+    uint8,
 )
+from minigrad.backend import bool_ as bool
+from minigrad.legacy import *
+from minigrad.size import Size
+from minigrad.tensor import Tensor
 from minigrad.version import __version__
+
+# torch computes inf and nan in silence; NumPy's warnings about them are silenced for minigrad's own arithmetic only.
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
+_allocator.keep_freed_memory()
 
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16
 for _name in dir(_ops):
