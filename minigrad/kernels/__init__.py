@@ -1,0 +1,1 @@
+"""Computing on raw arrays, NumPy's or CuPy's: no tensors, no graph; every function is given its array module `xp`."""
