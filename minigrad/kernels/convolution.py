@@ -24,9 +24,7 @@ from minigrad.kernels.windows import half_in_single, span, taps
 Array = Any
 Shape = tuple[int, ...]
 
-CACHE_BYTES = (
-    1 << 19
-)  # columns of a block on the CPU: best of 2**17 to 2**22 over LeNet's layers and 3x3 64->64
+CACHE_BYTES = 1 << 19  # columns of a block on the CPU: best of 2**17 to 2**22 over LeNet's layers and 3x3 64->64
 GPU_BYTES = 1 << 28  # on the GPU a block only bounds the memory, for columns are taps times as large as x
 
 
