@@ -123,8 +123,8 @@ def cast(sample: Sample, dtype: Any) -> Sample:
 
 def _as_dtype(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind != "f":
-        array = np.nan_to_num(array, posinf=3, neginf=-3).round()
-    return (np.abs(array) if dtype.kind == "u" else array).astype(dtype)
+        array = np.rint(np.nan_to_num(array, posinf=3, neginf=-3))
+    return np.asarray(np.abs(array) if dtype.kind == "u" else array, dtype)
 
 
 def laid_out(sample: Sample, data: st.DataObject) -> Sample:
