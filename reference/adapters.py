@@ -67,9 +67,9 @@ class Trial:
         """A random gradient for each differentiable output."""
         return [rng.uniform(-2, 2, t.shape).astype(to_numpy(t).dtype) for t in self.differentiable()]
 
-    def gradients(self, incoming: Sequence[np.ndarray], create_graph: bool = False) -> list[Any]:
-        """The gradients of all inputs as tensors; None where an output does not depend on one."""
-        gs = [self.engine.tensor(g) for g in incoming]
+    def gradients(self, incoming: Sequence[Any], create_graph: bool = False) -> list[Any]:
+        """The gradients of all inputs as tensors, from arrays or tensors; None for an input that has no influence."""
+        gs = [g if is_tensor(g) else self.engine.tensor(g) for g in incoming]
         return self._grad(self.differentiable(), self.inputs, gs, create_graph)
 
     def second_gradients(self, incoming: Sequence[np.ndarray], directions: Sequence[np.ndarray]) -> list[Any]:
