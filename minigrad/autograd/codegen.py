@@ -223,9 +223,7 @@ def _record(d: Declaration, text: _Lines) -> None:
         condition = " or ".join(f"{o}_needs" for o in operands)
         condition = f"({condition})" if len(operands) > 1 else condition
         edges = _tuple([f"(({o}.node or {o}, {o}.output_nr) if {o}_needs else None)" for o in operands])
-        shapes = _tuple(
-            [f"{o}_array.shape" if i == 0 else f"({o}_array.shape if {o}_is else ())" for i, o in enumerate(shape_names(d))]
-        )
+        shapes = _tuple([f"({o}_array.shape if {o}_is else ())" for o in shape_names(d)])
     text(f"if {condition} and grad_mode.grad:")
     text.depth += 1
     text("node = new(Node)", "node.sequence = next_sequence()", "node.hooks = None")
