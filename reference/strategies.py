@@ -126,14 +126,14 @@ class Draw:
 
     def ints(self, shape: Shape, low: int, high: int) -> np.ndarray:
         """int64 numbers of [low, high], both ends included."""
-        return self.rng().integers(low, high + 1, shape, dtype=np.int64)
+        return np.asarray(self.rng().integers(low, high + 1, shape), np.int64)
 
     def labels(self, shape: Shape, classes: int) -> np.ndarray:
         """Class labels, int64 of [0, classes)."""
         return self.ints(shape, 0, classes - 1)
 
     def bools(self, shape: Shape) -> np.ndarray:
-        return self.rng().random(shape) < 0.5
+        return np.asarray(self.rng().random(shape) < 0.5)
 
 
 def samples(case: Case, smooth: bool = False) -> st.SearchStrategy[Sample]:
@@ -173,7 +173,7 @@ def broadcastable(
     return draw
 
 
-def with_number(low: float = -3, high: float = 3, numbers: Sequence[Any] = (2, -1.5, 0, True)) -> Recipe:
+def with_number(low: float = -3, high: float = 3, numbers: Sequence[Any] = (2, -1.5, 0)) -> Recipe:
     """f(x, number), the number a Python one."""
     return lambda d: Sample(d.floats(d.shape(), low, high), d.one_of(*numbers))
 
