@@ -21,8 +21,8 @@ def normalize_dim(dim: int, ndim: int) -> int:
 def normalize_dims(dim: int | Iterable[int] | None, ndim: int) -> tuple[int, ...]:
     """The dims that a reduction over `dim` takes, counted from the front: all of them for None and for ().
 
-    The result can be given to NumPy as `axis`; it is () for 0-dim tensors. IndexError if there is no such dim, RuntimeError
-    for one that is named twice.
+    The result can be given to NumPy as `axis`; it is () for 0-dim tensors. IndexError if there is no such dim,
+    RuntimeError for one that is named twice.
     """
     if dim is None:
         return tuple(range(ndim))
