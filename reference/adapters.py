@@ -99,7 +99,7 @@ def flatten(result: Any) -> list[Any]:
 
 def to_numpy(value: Any) -> Any:
     """A tensor's values as a NumPy array; anything else unchanged."""
-    return value.detach().cpu().numpy() if is_tensor(value) else value
+    return value.numpy(force=True) if is_tensor(value) else value
 
 
 def same_layout(array: np.ndarray) -> np.ndarray:

@@ -41,7 +41,8 @@ class Sample:
     """Arguments of one call. NumPy arrays become tensors; float arrays want a gradient unless they are `Fixed`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.args, self.kwargs = args, kwargs
+        self.args = tuple(_zero_dim(a) for a in args)
+        self.kwargs = {k: _zero_dim(v) for k, v in kwargs.items()}
 
     def __repr__(self) -> str:
         parts = [repr(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.kwargs.items()]
@@ -64,6 +65,11 @@ class Sample:
         found: list[np.ndarray] = []
         self.map(lambda a: found.append(a.array if isinstance(a, Fixed) else a))
         return found
+
+
+def _zero_dim(value: Any) -> Any:
+    """NumPy gives a scalar where a recipe computes with 0-dim arrays."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
