@@ -1,0 +1,399 @@
+"""Sums, products, quotients and powers. Their derivatives are the sum, product, quotient and power rules."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable, unwrap
+from minigrad.kernels.power import integer_powers, power
+from minigrad.ops.checks import C_NAMES, need_float, not_implemented, refuse_bool, refuse_integer_zero
+from minigrad.ops.compare import NUMBERS, where
+from minigrad.ops.elementwise import log
+from minigrad.ops.rounding import no_slope, sign
+
+__all__ = [
+    "add", "sub", "subtract", "rsub", "mul", "multiply", "neg", "negative",
+    "div", "divide", "true_divide", "floor_divide", "remainder", "fmod",
+    "pow", "square", "reciprocal", "abs", "absolute",
+    "addcmul", "addcdiv", "lerp",
+]  # fmt: skip
+
+
+# -- sums -------------------------------------------------------------------------------------------------------------
+
+
+@Op(promote="common")
+def add(input, other, *, alpha: float = 1):
+    """input + alpha * other."""
+    return input + other if alpha == 1 else input + _times(other, alpha)
+
+
+@Op(promote="common")
+def sub(input, other, *, alpha: float = 1):
+    """input - alpha * other."""
+    try:
+        return input - other if alpha == 1 else input - _times(other, alpha)
+    except TypeError:
+        raise _bool_sub(input, other) from None
+
+
+@Op(promote="common", node="RsubBackward1")
+def _rsub_number(input, other, *, alpha: float = 1):
+    """other - alpha * input, `other` a number."""
+    try:
+        return other - input if alpha == 1 else other - _times(input, alpha)
+    except TypeError:
+        raise _bool_sub(input, other) from None
+
+
+@Op(promote="common")
+def _rsub(input, other, *, alpha: float = 1):
+    """other - alpha * input, both tensors."""
+    return sub.forward(other, input, alpha=alpha)
+
+
+def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """other - alpha * input."""
+    return (_rsub if isinstance(other, Variable) else _rsub_number)(input, other, alpha=alpha)
+
+
+add.derivative(input=lambda g: g, other=lambda g, alpha: g if alpha == 1 else g * alpha)
+sub.derivative(input=lambda g: g, other=lambda g, alpha: -g if alpha == 1 else g * -alpha)
+_rsub.derivative(input=lambda g, alpha: -g if alpha == 1 else g * -alpha, other=lambda g: g)
+_rsub_number.derivative(input=lambda g, alpha: -g if alpha == 1 else g * -alpha)
+
+
+def _times(other: Any, alpha: float) -> Any:
+    """alpha * other; beside an array of integers `alpha` has to be whole."""
+    if type(other) in NUMBERS or other.dtype.kind == "f":
+        return other * alpha
+    if type(alpha) is float:
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number.\nPass a whole number, or "
+            "convert the tensors with .float()"
+        )
+    return other & bool(alpha) if other.dtype.kind == "b" else other * alpha
+
+
+def _bool_sub(*operands: Any) -> RuntimeError:
+    """torch's error for a difference with a tensor of dtype bool."""
+    if all(x is True or x is False or getattr(x, "dtype", None) == "bool" for x in operands):
+        return RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    return RuntimeError(
+        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
+        "the `~` or `logical_not()` operator instead."
+    )
+
+
+@Op
+def neg(input):
+    """-input. RuntimeError for dtype bool."""
+    if input.dtype.kind == "b":
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+    return -input
+
+
+neg.derivative(input=lambda g: -g)
+
+
+# -- products and quotients -------------------------------------------------------------------------------------------
+
+
+@Op(promote="common")
+def mul(input, other):
+    """input * other, elementwise."""
+    return input * other
+
+
+mul.derivative(input=lambda g, other: g * other, other=lambda g, input: g * input)
+
+
+@Op(promote="float", node="DivBackward0")
+def true_divide(input, other):
+    """input / other, elementwise; integers are divided as floats."""
+    return input / other
+
+
+true_divide.derivative(
+    input=lambda g, other: g / other,
+    other=lambda g, input, other: -g * (input / other / other),
+)
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """input / other, exact, or rounded to an integer: "floor" downwards, "trunc" towards zero."""
+    if rounding_mode is None:
+        return true_divide(input, other)
+    return _div_rounded(input, other, rounding_mode)
+
+
+@Op(promote="common", node="DivBackward2")
+def _div_rounded(input, other, rounding_mode: str, *, xp):
+    """The quotient rounded to an integer, in the operands' dtype. Constant between jumps."""
+    if rounding_mode == "floor":
+        return _floor_divide(input, other, xp)
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    if _integral("div_trunc_cpu", input, other, xp):
+        return (input - xp.fmod(input, other)) // other
+    return xp.trunc(input / other)
+
+
+@Op(promote="common", node="NotImplemented")
+def floor_divide(input, other, *, xp):
+    """The quotient rounded downwards. torch gives it no derivative; `div(rounding_mode="floor")` has one."""
+    return _floor_divide(input, other, xp)
+
+
+@Op(promote="common", node="RemainderBackward1")
+def _remainder(input, other, *, xp):
+    """input - other * floor(input / other): the remainder with the sign of the divisor."""
+    _integral("remainder_cpu", input, other, xp)
+    return xp.remainder(input, other)
+
+
+@Op(promote="common", node="FmodBackward1")
+def _fmod(input, other, *, xp):
+    """input - other * trunc(input / other): the remainder with the sign of the dividend."""
+    _integral("fmod_cpu", input, other, xp)
+    return xp.fmod(input, other)
+
+
+@Op(promote="common", node="RemainderBackward0")
+def _remainder_number(input, other):
+    """The remainder by a number."""
+    return _remainder(input, other)
+
+
+@Op(promote="common", node="FmodBackward0")
+def _fmod_number(input, other):
+    """`fmod` by a number."""
+    return _fmod(input, other)
+
+
+@Op(promote="common", node="NotImplemented")
+def _remainder_of_number(input, other):
+    """The remainder of a number; torch gives it no derivative."""
+    return _remainder(input, other)
+
+
+def remainder(input: Any, other: Any) -> Any:
+    """The remainder with the sign of the divisor, as Python's %. RuntimeError for integers by zero."""
+    if type(other) in NUMBERS:
+        return _remainder_number(input, other)
+    return (_remainder_of_number if type(input) in NUMBERS else _remainder)(input, other)
+
+
+def fmod(input: Any, other: Any) -> Any:
+    """The remainder with the sign of the dividend, as C's fmod. RuntimeError for integers by zero."""
+    return (_fmod_number if type(other) in NUMBERS else _fmod)(input, other)
+
+
+def _no_derivative(name: str) -> Any:
+    def rule(g):
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return rule
+
+
+_div_rounded.derivative(input=lambda g: no_slope(g), other=lambda g: no_slope(g))
+floor_divide.derivative(input=_no_derivative("floor_divide"), other=_no_derivative("floor_divide"))
+_remainder.derivative(input=lambda g: g, other=lambda g, input, other: -g * _div_rounded(input, other, "floor"))
+_fmod.derivative(input=lambda g: g, other=lambda g, input, other: -g * _div_rounded(input, other, "trunc"))
+_remainder_number.derivative(input=lambda g: g)
+_fmod_number.derivative(input=lambda g: g)
+_remainder_of_number.derivative(other=_no_derivative("remainder"))
+
+
+def _integral(kernel: str, input: Any, other: Any, xp: Any) -> bool:
+    """True for integers, whose divisor must not be zero; False for floats."""
+    array = other if type(input) in NUMBERS else input
+    if array.dtype.kind == "f":
+        return False
+    refuse_bool(array, kernel)
+    refuse_integer_zero(other, xp)
+    return True
+
+
+def _floor_divide(input: Any, other: Any, xp: Any) -> Any:
+    _integral("div_floor_cpu", input, other, xp)
+    return xp.floor_divide(input, other)
+
+
+# -- powers -----------------------------------------------------------------------------------------------------------
+
+
+def pow(input: Any, exponent: Any) -> Any:
+    """input ** exponent, elementwise; one of the two may be a number.
+
+    The derivative by a zero exponent is 0, and so is that by the exponent where 0 ** exponent is 0 or 1.
+    """
+    if type(exponent) in NUMBERS:
+        return _pow_to_number(input, exponent)
+    return (_pow_of_number if type(input) in NUMBERS else _pow)(input, exponent)
+
+
+@Op(promote="common", node="PowBackward0")
+def _pow_to_number(input, exponent, *, xp):
+    """input ** exponent for a number `exponent`. RuntimeError for integers to a negative power."""
+    return power(input, exponent, xp)
+
+
+@Op(promote="common", node="PowBackward1")
+def _pow(input, exponent, *, xp):
+    """input ** exponent for two tensors."""
+    if input.dtype.kind == "f":
+        return xp.power(input, exponent)
+    if input.dtype.kind == "b":
+        not_implemented("pow", input)
+    return integer_powers(input, exponent, xp)
+
+
+@Op(promote="common", node="PowBackward2")
+def _pow_of_number(input, exponent, *, xp):
+    """input ** exponent for a number `input`."""
+    if exponent.dtype.kind == "f":
+        return xp.power(input, exponent)
+    if exponent.dtype.kind == "b":
+        not_implemented("pow", exponent)
+    return integer_powers(input, exponent, xp)
+
+
+def _slope(g, input, exponent):
+    """g * exponent * input ** (exponent - 1)."""
+    if exponent == 0:
+        return no_slope(g)
+    return g * (exponent * pow(input, exponent - 1))
+
+
+def _slope_of_number(g, input, exponent, out):
+    """g * log(input) * input ** exponent."""
+    if input == 0:
+        return where(exponent >= 0, 0, g * (out * -math.inf))
+    return g * (out * (math.log(input) if input > 0 else math.nan))
+
+
+_pow_to_number.derivative(input=_slope)
+_pow.derivative(
+    input=lambda g, input, exponent: where(exponent == 0, 0, g * (exponent * pow(input, exponent - 1))),
+    exponent=lambda g, input, exponent, out: g * where((input == 0) & (exponent >= 0), 0, out * log(input)),
+)
+_pow_of_number.derivative(exponent=_slope_of_number)
+
+
+def square(input: Any) -> Any:
+    """input ** 2."""
+    return pow(input, 2)
+
+
+@Op(promote="float")
+def reciprocal(input, *, xp):
+    """1 / input."""
+    return xp.reciprocal(input)
+
+
+reciprocal.derivative(input=lambda g, out: -g * (out * out))
+
+
+@Op
+def abs(input, *, xp):
+    """The absolute value; its derivative at 0 is 0."""
+    refuse_bool(input, "abs_cpu")
+    return xp.abs(input)
+
+
+abs.derivative(input=lambda g, input: g * sign(input))
+
+
+# -- several at once --------------------------------------------------------------------------------------------------
+
+
+@Op(promote="common")
+def addcmul(input, tensor1, tensor2, *, value: float = 1):
+    """input + value * tensor1 * tensor2."""
+    product = tensor1 * tensor2
+    return input + (product if value == 1 else _whole(value, input) * product)
+
+
+addcmul.derivative(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (tensor2 * value),
+    tensor2=lambda g, tensor1, value: g * (tensor1 * value),
+)
+
+
+@Op(promote="common")
+def addcdiv(input, tensor1, tensor2, *, value: float = 1):
+    """input + value * tensor1 / tensor2. RuntimeError for integers."""
+    if tensor1.dtype.kind != "f":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
+            "true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value "
+            "* torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
+            "tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + value "
+            "* tensor1 / tensor2), for all dtypes."
+        )
+    return input + value * tensor1 / tensor2
+
+
+addcdiv.derivative(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (value / tensor2),
+    tensor2=lambda g, tensor1, tensor2, value: -g * (value * (tensor1 / tensor2) / tensor2),
+)
+
+
+def _whole(value: float, array: Any) -> float:
+    """`value` as torch passes it to a kernel of the array's dtype: cut to an integer for integers."""
+    return value if array.dtype.kind == "f" else int(value)
+
+
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """input + weight * (end - input), for a number or a tensor `weight`; all tensors of one dtype."""
+    if type(weight) in NUMBERS:
+        _check_lerp(input, end=end)
+        return _lerp_number(input, end, weight)
+    _check_lerp(input, end=end, weight=weight)
+    return _lerp(input, end, weight)
+
+
+@Op(promote="common", node="LerpBackward0")
+def _lerp_number(input, end, weight: float):
+    """Interpolated from the nearer of the two ends, so that both are met exactly."""
+    return input + weight * (end - input) if -0.5 < weight < 0.5 else end - (end - input) * (1 - weight)
+
+
+@Op(promote="common", node="LerpBackward1")
+def _lerp(input, end, weight, *, xp):
+    """Interpolated from the nearer of the two ends, by a tensor of weights."""
+    near = xp.abs(weight) < 0.5
+    return xp.where(near, input + weight * (end - input), end - (end - input) * (1 - weight))
+
+
+_lerp_number.derivative(input=lambda g, weight: g * (1 - weight), end=lambda g, weight: g * weight)
+_lerp.derivative(
+    input=lambda g, weight: g * (1 - weight),
+    end=lambda g, weight: g * weight,
+    weight=lambda g, input, end: g * (end - input),
+)
+
+
+def _check_lerp(input: Any, **others: Any) -> None:
+    dtype = unwrap(input).dtype
+    for name, tensor in others.items():
+        if (other := unwrap(tensor).dtype) != dtype:
+            raise RuntimeError(f"expected dtype {C_NAMES[str(dtype)]} for `{name}` but got dtype {C_NAMES[str(other)]}")
+    need_float(unwrap(input), "lerp_kernel_scalar")
+
+
+subtract, multiply, negative, divide, absolute = sub, mul, neg, div, abs

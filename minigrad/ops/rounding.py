@@ -1,0 +1,95 @@
+"""Functions that are constant between jumps: rounding and signs. Their derivative is zero wherever there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.autograd.op import Op
+from minigrad.ops.checks import need_float, refuse_bool
+
+__all__ = ["floor", "ceil", "round", "trunc", "fix", "frac", "sign", "sgn", "positive"]
+
+
+@Op
+def no_slope(g, *, xp):
+    """Zeros like `g`: the gradient behind a function that is constant between jumps, whatever arrives."""
+    return xp.zeros_like(g)
+
+
+@Op
+def floor(input, *, xp):
+    """The largest integer <= input."""
+    refuse_bool(input, "floor_vml_cpu")
+    return xp.floor(input) if input.dtype.kind == "f" else input.copy()
+
+
+@Op
+def ceil(input, *, xp):
+    """The smallest integer >= input."""
+    refuse_bool(input, "ceil_vml_cpu")
+    return xp.ceil(input) if input.dtype.kind == "f" else input.copy()
+
+
+@Op
+def trunc(input, *, xp):
+    """The integer part: rounded towards zero."""
+    refuse_bool(input, "trunc_vml_cpu")
+    return xp.trunc(input) if input.dtype.kind == "f" else input.copy()
+
+
+def round(input: Any, *, decimals: int | None = None) -> Any:
+    """The nearest integer, or the nearest multiple of 10 ** -decimals; halves go to the even one."""
+    return _round(input) if decimals is None else _round_decimals(input, decimals)
+
+
+@Op
+def _round(input, *, xp):
+    """The nearest integer, halves to the even one."""
+    refuse_bool(input, "round_vml_cpu")
+    return xp.rint(input) if input.dtype.kind == "f" else input.copy()
+
+
+@Op(node="RoundBackward1")
+def _round_decimals(input, decimals: int, *, xp):
+    """The nearest multiple of 10 ** -decimals: scaled, rounded and scaled back, as in torch."""
+    need_float(input, "round_cpu")
+    scale = 10.0 ** abs(decimals)
+    return xp.rint(input / scale) * scale if decimals < 0 else xp.rint(input * scale) / scale
+
+
+@Op
+def frac(input, *, xp):
+    """The fractional part, input - trunc(input), with the sign of the input."""
+    need_float(input, "frac_cpu")
+    return input - xp.trunc(input)
+
+
+frac.derivative(input=lambda g: g)
+
+
+@Op
+def sign(input, *, xp):
+    """-1, 0 or 1; 0 for nan."""
+    if input.dtype.kind == "b":
+        return input.copy()
+    return xp.subtract(input > 0, input < 0, dtype=input.dtype)
+
+
+@Op
+def sgn(input):
+    """The same as `sign`: no tensor is complex."""
+    return sign(input)
+
+
+for op in (floor, ceil, trunc, _round, _round_decimals, sign, sgn):
+    op.derivative(input=lambda g: no_slope(g))
+
+
+def positive(input: Any) -> Any:
+    """The tensor itself. RuntimeError for dtype bool."""
+    if input.array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+fix = trunc

@@ -1,0 +1,79 @@
+"""softmax and log_softmax: exponentials divided by their sum along one dimension, and the logarithm of that.
+
+The largest element is subtracted first, so that no exponential overflows: the quotient does not change.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.op import Op
+from minigrad.ops.checks import need_float
+from minigrad.ops.dims import normalize_dim
+from minigrad.ops.elementwise import exp
+from minigrad.ops.reduce import sum
+
+__all__ = ["softmax", "log_softmax", "softmin"]
+
+
+@Op
+def _softmax(input, dim: int, *, xp):
+    """exp(input) / sum(exp(input)) along `dim`; nan where an input is nan or +inf, or all are -inf."""
+    need_float(input, "softmax_lastdim_kernel_impl")
+    if input.size == 0 or input.ndim == 0:
+        return xp.exp(input - input)
+    out = input - input.max(axis=dim, keepdims=True)
+    xp.exp(out, out=out)
+    out /= out.sum(axis=dim, keepdims=True)
+    return out
+
+
+@Op
+def _log_softmax(input, dim: int, *, xp):
+    """input - log(sum(exp(input))) along `dim`."""
+    need_float(input, "log_softmax_lastdim_kernel_impl")
+    if input.size == 0 or input.ndim == 0:
+        return input - input
+    out = input - input.max(axis=dim, keepdims=True)
+    out -= xp.log(xp.exp(out).sum(axis=dim, keepdims=True))
+    return out
+
+
+_softmax.derivative(input=lambda g, out, dim: out * (g - sum(g * out, dim, keepdim=True)))
+_log_softmax.derivative(input=lambda g, out, dim: g - exp(out) * sum(g, dim, keepdim=True))
+
+
+def softmax(input: Any, dim: int | None = None, dtype: backend.dtype | None = None) -> Any:
+    """exp(input) / sum(exp(input)) along `dim`: positive numbers that add up to 1. The input is cast to `dtype` first.
+
+    NotImplementedError for integers, IndexError for a dim that is none; without `dim` torch's old choice, warned of.
+    """
+    return _softmax(*_prepared("softmax", input, dim, dtype))
+
+
+def log_softmax(input: Any, dim: int | None = None, dtype: backend.dtype | None = None) -> Any:
+    """log(softmax(input)) along `dim`, without overflow or log(0). Arguments and errors as for `softmax`."""
+    return _log_softmax(*_prepared("log_softmax", input, dim, dtype))
+
+
+def softmin(input: Any, dim: int | None = None, dtype: backend.dtype | None = None) -> Any:
+    """softmax(-input) along `dim`. Arguments and errors as for `softmax`."""
+    input, dim = _prepared("softmin", input, dim, dtype)
+    return _softmax(-input, dim)
+
+
+def _prepared(name: str, input: Any, dim: int | None, dtype: backend.dtype | None) -> tuple[Any, int]:
+    ndim = len(input.shape)
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an "
+            f"argument.",
+            UserWarning,
+            stacklevel=3,
+        )
+        dim = 0 if ndim in (0, 1, 3) else 1
+    elif not isinstance(dim, int):
+        raise TypeError(f"{name}(): argument 'dim' (position 1) must be int, not {type(dim).__name__}")
+    return input if dtype is None else input.to(dtype), normalize_dim(dim, ndim)
