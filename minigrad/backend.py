@@ -120,13 +120,21 @@ def add_at(out: Array, index: Any, values: Array) -> None:
 # -- dtypes -------------------------------------------------------------------------------------------------------------
 
 
+# How torch's errors name the element types.
+_C_NAMES = {
+    "float16": "c10::Half", "float32": "float", "float64": "double", "int8": "signed char", "int16": "short",
+    "int32": "int", "int64": "long int", "uint8": "unsigned char",
+}  # fmt: skip
+
+
 class dtype:
     """A torch dtype: a name, the NumPy dtype behind it, and its category (0 bool, 1 integer, 2 float, 3 refused)."""
 
-    __slots__ = ("category", "name", "numpy", "type_name")
+    __slots__ = ("c_name", "category", "name", "numpy", "type_name")
 
     def __init__(self, name: str, category: int, type_name: str, supported: builtins.bool = True) -> None:
         self.name, self.category, self.type_name = name, category, type_name
+        self.c_name = _C_NAMES.get(name, name)
         self.numpy: Any = np.dtype(name) if supported else None
 
     @property

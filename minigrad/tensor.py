@@ -159,8 +159,8 @@ class Tensor(TensorOps):
                 )
             if value.array.dtype != self.array.dtype:
                 raise RuntimeError(
-                    f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype "
-                    f"'{self.dtype}'. The gradient must have the tensor's dtype: cast it with .to({self.dtype})"
+                    f"attempting to assign a gradient with dtype '{value.dtype.c_name}' to a tensor with grad_dtype "
+                    f"'{self.dtype.type_name}'. The gradient must match the tensor's dtype: cast it with .to({self.dtype})"
                 )
         self.gradient = value
 

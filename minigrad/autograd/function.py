@@ -88,7 +88,7 @@ class FunctionCtx(Node):
         return value
 
     def release(self) -> None:
-        if self.to_save:
+        if self.saved:
             self.saved = None
 
     def apply(self, grads: Any) -> Sequence[Any]:
@@ -121,7 +121,7 @@ class FunctionCtx(Node):
         if g is None:
             return None
         if not isinstance(g, Variable):
-            raise TypeError(f"expected Variable or None (got {type(g).__name__}) from {self.name()} at index {index}")
+            raise RuntimeError(f"expected Variable or None (got {type(g).__name__}) from {self.name()} at index {index}")
         shape, dtype = self.input_like[index]
         if g.array.shape != shape:
             broadcast = len(g.array.shape) >= len(shape) and all(
@@ -241,6 +241,7 @@ class Function(metaclass=_FunctionMeta):
             numbers = {id(t): i for i, t in enumerate(outputs)}
             numbers = {key: i for key, i in numbers.items() if key not in inputs or any(key == id(d) for d in ctx.dirty)}
             ctx.saved = [None if t is None else _Saved(t, numbers.get(id(t))) for t in ctx.to_save]
+        ctx.to_save = ctx.dirty = ()  # an output kept here would hold the node that holds it
         return tuple(results) if isinstance(returned, (tuple, list)) else results[0]
 
 

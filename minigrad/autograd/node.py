@@ -68,6 +68,9 @@ class AccumulateGrad(Node):
     def __init__(self, variable: Variable) -> None:
         self.variable, self.edges, self.hooks, self.sequence = variable, (), None, -1
 
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AccumulateGrad) and other.variable is self.variable
 

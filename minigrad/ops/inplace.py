@@ -93,7 +93,7 @@ def check_writable(target: Any) -> None:
     if target.counter is None and not mode.inference:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
-            "tensor before doing inplace update."
+            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if not mode.grad:
         return

@@ -1,0 +1,1 @@
+"""Timing minigrad beside torch: `python -m benchmarks`."""

@@ -1,0 +1,135 @@
+"""The command `minigrad`: `train` a network of the tutorials, or `compare` its training with torch's."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+import minigrad
+from minigrad import serialization
+from minigrad.comparison import EpochReport, compare, import_torch
+from minigrad.training import NETWORKS, OPTIMIZERS, Run, Settings, load_data
+
+BAR = 24
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status (1 after an error that was reported in one line)."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (OSError, ValueError, RuntimeError, AssertionError, ModuleNotFoundError) as error:
+        print(f"minigrad {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="minigrad", description="Train small networks with minigrad.")
+    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    defaults = Settings()
+    for name, run, text in (
+        ("train", _train, "train a network of the tutorials, and save a checkpoint"),
+        ("compare", _compare, "train on minigrad and on torch in lock-step, and show the differences"),
+    ):
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.set_defaults(run=run)
+        add = command.add_argument
+        add("--network", choices=NETWORKS, default=defaults.network, help="default: %(default)s")
+        add("--data", help="fashion or digits (embedded), line, or a folder of IDX files; default: fashion, or line for "
+            "the linear network")  # fmt: skip
+        add("--optimizer", choices=OPTIMIZERS, default=defaults.optimizer, help="default: %(default)s")
+        add("--lr", type=float, default=defaults.lr, help="learning rate; default: %(default)s")
+        add("--epochs", type=_positive, default=defaults.epochs if name == "train" else 5, help="default: %(default)s")
+        add("--batch-size", type=_positive, default=defaults.batch_size, help="default: %(default)s")
+        add("--device", default=defaults.device, help="cpu or cuda; default: %(default)s")
+        add("--seed", type=int, default=defaults.seed, help="default: %(default)s")
+        if name == "train":
+            add("--checkpoint", default="checkpoint.pt", help="where to save the trained state; default: %(default)s")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    data = options.data or ("line" if options.network == "linear" else "fashion")
+    if (options.network == "linear") != (data == "line"):
+        raise ValueError(f"the network {options.network} does not fit the data {data}: `linear` goes with `line`, and only so")
+    if not 0 < options.lr < math.inf:
+        raise ValueError(f"Invalid learning rate: {options.lr}; it must be a positive number")
+    return Settings(
+        options.network, data, options.optimizer, options.lr, options.epochs, options.batch_size, options.device, options.seed
+    )
+
+
+def _train(options: argparse.Namespace) -> None:
+    settings = _settings(options)
+    folder = os.path.dirname(os.path.abspath(options.checkpoint))
+    if not os.access(folder, os.W_OK) or os.path.isdir(options.checkpoint):
+        raise OSError(f"cannot write the checkpoint {options.checkpoint}: choose another path with --checkpoint")
+    data = load_data(settings.data)
+    run = Run(minigrad, settings, data)
+    count = sum(p.numel() for p in run.model.parameters())
+    print(f"{settings.network} ({count:,} parameters), {len(data.train[0]):,} training and {len(data.test[0]):,} test "
+          f"samples of {settings.data}, {settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, "
+          f"{settings.device}")  # fmt: skip
+    start = time.perf_counter()
+    for epoch in range(1, settings.epochs + 1):
+        for seen in run.epoch():
+            _bar(epoch, seen, len(data.train[0]))
+        loss, accuracy = run.evaluate()
+        right = "" if run.regression else f"  test accuracy {accuracy:6.1%}"
+        print(f"epoch {epoch:3d}  loss {run.loss:.6f}  test loss {loss:.6f}{right}  {run.seconds:5.1f} s", flush=True)
+    print(f"trained in {time.perf_counter() - start:.1f} s")
+    state = {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "epoch": settings.epochs,
+        "settings": vars(settings),
+    }
+    serialization.save(state, options.checkpoint)
+    print(f"saved {options.checkpoint}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    settings = _settings(options)
+    torch = import_torch()
+    data = load_data(settings.data)
+    print(f"minigrad {minigrad.__version__} and torch {torch.__version__}: {settings.network} on {settings.data}, "
+          f"{settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, {settings.device}, seed {settings.seed}, "
+          f"torch on {torch.get_num_threads()} threads")  # fmt: skip
+    print(f"{'':5}  {'loss':^21}  {'test accuracy':^17}  {'largest relative difference':^27}  {'seconds':^15}")
+    print(f"{'epoch':5}  {'minigrad':>10} {'torch':>10}  {'minigrad':>8} {'torch':>8}  {'of a gradient':>13} "
+          f"{'of a parameter':>14} {'minigrad':>8} {'torch':>7}")  # fmt: skip
+    epoch = 1
+    for report in compare(settings, data):
+        if isinstance(report, EpochReport):
+            (a, b), (p, q), (s, t) = report.losses, report.accuracies, report.seconds
+            print(f"{epoch:5d}  {a:10.6f} {b:10.6f}  {p:8.1%} {q:8.1%}  {report.gradient_difference:13.1e} "
+                  f"{report.parameter_difference:14.1e} {s:8.2f} {t:7.2f}", flush=True)  # fmt: skip
+            epoch += 1
+        else:
+            _bar(epoch, report, len(data.train[0]))
+
+
+def _bar(epoch: int, seen: int, total: int) -> None:
+    """A progress bar on a terminal, wiped at the end of the epoch."""
+    if not sys.stderr.isatty():
+        return
+    done = BAR * seen // total
+    text = f"\repoch {epoch:3d}  [{'#' * done}{'.' * (BAR - done)}] {seen:,}/{total:,}"
+    sys.stderr.write(text if seen < total else "\r" + " " * len(text) + "\r")
+    sys.stderr.flush()
