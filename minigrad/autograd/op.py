@@ -213,7 +213,7 @@ def _compile(declaration: Declaration, namespace: dict[str, Any]) -> Any:
         shape_error=shape_error,
         next_sequence=next_sequence,
         modified=modified,
-        NUMBERS=frozenset((bool, int, float)),
+        NUMBERS=frozenset((int, float)),  # a Python bool is looked at by `promote`
         FREED=FREED,
         INFERENCE_SAVED=INFERENCE_SAVED,
         **{f"default_{p.name}": p.default for p in declaration.params},

@@ -8,6 +8,15 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.variable import Variable, wrap
 
+BOOL_SUB = (
+    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the "
+    "`~` or `logical_not()` operator instead."
+)
+BOOL_SUBS = (
+    "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+    "instead."
+)
+
 
 def promote(name: str, operands: Sequence[Any], to_float: bool) -> list[Any] | None:
     """The operands in their common dtype by torch's rules; None if they are in it already.
@@ -15,6 +24,8 @@ def promote(name: str, operands: Sequence[Any], to_float: bool) -> list[Any] | N
     Tensors are cast by the recorded op `to`, so gradients are cast back on their way; numbers and foreign arrays become
     Python numbers and tensors. 0-dim CPU tensors may meet GPU ones; else RuntimeError for operands on two devices.
     """
+    if name.endswith("sub"):
+        _refuse_truth_values(operands)
     changed = False
     values: list[Any] = []
     for x in operands:
@@ -48,6 +59,13 @@ def promote(name: str, operands: Sequence[Any], to_float: bool) -> list[Any] | N
     return values if changed else None
 
 
+def _refuse_truth_values(operands: Sequence[Any]) -> None:
+    """RuntimeError for a difference with a truth value: torch has none, so that `1 - mask` is written `~mask`."""
+    kinds = [x.array.dtype.kind if isinstance(x, Variable) else "b" if type(x) is bool else "" for x in operands]
+    if "b" in kinds:
+        raise RuntimeError(BOOL_SUBS if set(kinds) == {"b"} else BOOL_SUB)
+
+
 def _as_number(x: Any, dtype: Any) -> Any:
     """A Python number that NumPy will accept beside an array of `dtype`: integers wrap around, as torch's do."""
     if dtype.kind == "b" or (dtype.kind == "f" and type(x) is not bool):
@@ -58,7 +76,9 @@ def _as_number(x: Any, dtype: Any) -> Any:
 
 def _common_device(name: str, tensors: list[Any]) -> backend.device:
     """The device of the operands that have dimensions (of the 0-dim ones if none has)."""
-    devices = {backend.device_of(t.array): None for t in tensors if t.array.ndim or backend.device_of(t.array).type != "cpu"}
+    devices = {
+        backend.device_of(t.array): None for t in tensors if t.array.ndim or backend.device_of(t.array).type != "cpu"
+    }
     if len(devices) > 1:
         a, b = list(devices)[:2]
         raise RuntimeError(

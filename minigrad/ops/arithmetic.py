@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from minigrad.autograd.op import Op
+from minigrad.autograd.promotion import BOOL_SUBS
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.kernels.power import integer_powers, power
 from minigrad.ops.checks import C_NAMES, need_float, not_implemented, refuse_bool, refuse_integer_zero
@@ -35,17 +36,14 @@ def sub(input, other, *, alpha: float = 1):
     """input - alpha * other."""
     try:
         return input - other if alpha == 1 else input - _times(other, alpha)
-    except TypeError:
-        raise _bool_sub(input, other) from None
+    except TypeError:  # NumPy refuses truth values as well
+        raise RuntimeError(BOOL_SUBS) from None
 
 
 @Op(promote="common", node="RsubBackward1")
 def _rsub_number(input, other, *, alpha: float = 1):
     """other - alpha * input, `other` a number."""
-    try:
-        return other - input if alpha == 1 else other - _times(input, alpha)
-    except TypeError:
-        raise _bool_sub(input, other) from None
+    return other - input if alpha == 1 else other - _times(input, alpha)
 
 
 @Op(promote="common")
@@ -75,19 +73,6 @@ def _times(other: Any, alpha: float) -> Any:
             "convert the tensors with .float()"
         )
     return other & bool(alpha) if other.dtype.kind == "b" else other * alpha
-
-
-def _bool_sub(*operands: Any) -> RuntimeError:
-    """torch's error for a difference with a tensor of dtype bool."""
-    if all(x is True or x is False or getattr(x, "dtype", None) == "bool" for x in operands):
-        return RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-            "operator instead."
-        )
-    return RuntimeError(
-        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
-        "the `~` or `logical_not()` operator instead."
-    )
 
 
 @Op

@@ -68,9 +68,9 @@ def with_value(d: Draw) -> Sample:
 
 CASES = [
     Case("add", two(alpha=(2, -0.5))),
-    Case("sub", two(alpha=(2, -0.5)), covers=("subtract",)),
-    Case("rsub", two(alpha=(2, -0.5))),
-    Case("rsub", with_number(), "operator", call=lambda T, x, number: number - x),
+    Case("sub", two((2, -1.5, 0), alpha=(2, -0.5)), covers=("subtract",)),
+    Case("rsub", two((2, -1.5, 0), alpha=(2, -0.5))),
+    Case("rsub", with_number(numbers=(2, -1.5, 0)), "operator", call=lambda T, x, number: number - x),
     Case("mul", two(), covers=("multiply",)),
     Case("neg", unary(kinks=(0,)), covers=("negative",)),
     Case("div", divided(), covers=("divide", "true_divide")),
