@@ -94,7 +94,11 @@ def measure(workload: str, threads: int, rounds: int, seconds: float) -> tuple[R
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
     info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    names = (
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        if info.exists()
+        else []
+    )
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": str(os.cpu_count()),
@@ -115,7 +119,9 @@ def plot(results: list[Result], path: str) -> None:
 
     figure, axes = plt.subplots(figsize=(7, 0.45 * len(results) + 1.2), layout="constrained")
     labels = [f"{r.workload}, {r.threads} thread{'s' if r.threads > 1 else ''}" for r in results]
-    bars = axes.barh(labels, [r.ratio for r in results], color=["#3a7ca5" if r.ratio <= 1 else "#c8553d" for r in results])
+    bars = axes.barh(
+        labels, [r.ratio for r in results], color=["#3a7ca5" if r.ratio <= 1 else "#c8553d" for r in results]
+    )
     axes.bar_label(bars, fmt="%.2f", padding=3)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.invert_yaxis()
@@ -136,7 +142,10 @@ def main() -> None:
 
     facts, results = machine(), []
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
-    print(f"{'workload':20} {'threads':>7} {'minigrad us':>12} {'torch us':>10} {'ratio':>6} {'(min-max)':>12} {'peak MiB':>14}")
+    print(
+        f"{'workload':20} {'threads':>7} {'minigrad us':>12} {'torch us':>10} {'ratio':>6} {'(min-max)':>12} "
+        f"{'peak MiB':>14}"
+    )
     versions: dict[str, str] = {}
     for threads in options.threads:
         for workload in options.only:
@@ -149,7 +158,12 @@ def main() -> None:
     allocator = os.environ.get("MINIGRAD_KEEP_MALLOC") != "1"
     print(f"minigrad {versions['minigrad']}, torch {versions['torch']}; minigrad's allocator settings "
           f"{'on' if allocator else 'off'}, torch as it comes")  # fmt: skip
-    record = {"machine": facts, "versions": versions, "allocator_settings": allocator, "results": [asdict(r) for r in results]}
+    record = {
+        "machine": facts,
+        "versions": versions,
+        "allocator_settings": allocator,
+        "results": [asdict(r) for r in results],
+    }
     Path(options.json).parent.mkdir(parents=True, exist_ok=True)
     Path(options.json).write_text(json.dumps(record, indent=1) + "\n")
     if options.plot:

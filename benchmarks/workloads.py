@@ -1,11 +1,13 @@
 """Whole training steps of the tutorials' networks, written once against torch's API.
 
-Each workload takes the library as `T` and returns a function that does one step: zero_grad, forward, backward, optimizer.
+Each workload takes the library as `T` and returns a function that does one step: zero_grad, forward, backward and the
+optimizer's update.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ def linear_regression(T: Any) -> Step:
 
 def _perceptron(T: Any, *widths: int) -> Any:
     layers: list[Any] = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in pairwise(widths):
         layers += [T.nn.Linear(a, b), T.nn.ReLU()]
     return T.nn.Sequential(*layers[:-1])
 

@@ -1,7 +1,8 @@
 """glibc's allocator, told to keep memory that a training step frees: the next step asks for the same again.
 
-A step keeps many large arrays alive and frees them together. By default glibc then returns the memory to the system, and
-the next step takes it back page by page, which costs more than the arithmetic. Two settings end that; both are needed. `MINIGRAD_KEEP_MALLOC=1` leaves the allocator alone.
+A step keeps many large arrays alive and frees them together. By default glibc then returns the memory to the system,
+and the next step takes it back page by page, which costs more than the arithmetic. Two settings end that; both are
+needed. `MINIGRAD_KEEP_MALLOC=1` leaves the allocator alone.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Array = Any  # numpy.ndarray or cupy.ndarray
 _gpu: ModuleType | None = None
 
 
-# -- array modules ------------------------------------------------------------------------------------------------------
+# -- array modules -----------------------------------------------------------------------------------------------------
 
 
 def module_of(*values: Any) -> ModuleType:
@@ -53,8 +53,8 @@ def gpu_module() -> ModuleType:
             module = importlib.import_module("cupy")
         except ImportError as error:
             raise AssertionError(
-                f"Torch not compiled with CUDA enabled: minigrad runs on the GPU through CuPy, which cannot be imported "
-                f"({error}). Install the extra `gpu`, or keep device='cpu'."
+                f"Torch not compiled with CUDA enabled: minigrad runs on the GPU through CuPy, which cannot be "
+                f"imported ({error}). Install the extra `gpu`, or keep device='cpu'."
             ) from None
         use_gpu_module(module)
     if not module.cuda.is_available():
@@ -117,7 +117,7 @@ def add_at(out: Array, index: Any, values: Array) -> None:
         module_of(out).add.at(out, index, values)
 
 
-# -- dtypes -------------------------------------------------------------------------------------------------------------
+# -- dtypes ------------------------------------------------------------------------------------------------------------
 
 
 # How torch's errors name the element types.
@@ -248,7 +248,7 @@ def result_type(operands: list[Any]) -> dtype:
     return result or _default[0]
 
 
-# -- devices ------------------------------------------------------------------------------------------------------------
+# -- devices -----------------------------------------------------------------------------------------------------------
 
 
 class device:

@@ -44,8 +44,10 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         add = command.add_argument
         add("--network", choices=NETWORKS, default=defaults.network, help="default: %(default)s")
-        add("--data", help="fashion or digits (embedded), line, or a folder of IDX files; default: fashion, or line for "
-            "the linear network")  # fmt: skip
+        add(
+            "--data",
+            help="fashion or digits (embedded), line, or a folder of IDX files; default: what fits the network",
+        )
         add("--optimizer", choices=OPTIMIZERS, default=defaults.optimizer, help="default: %(default)s")
         add("--lr", type=float, default=defaults.lr, help="learning rate; default: %(default)s")
         add("--epochs", type=_positive, default=defaults.epochs if name == "train" else 5, help="default: %(default)s")
@@ -67,11 +69,20 @@ def _positive(text: str) -> int:
 def _settings(options: argparse.Namespace) -> Settings:
     data = options.data or ("line" if options.network == "linear" else "fashion")
     if (options.network == "linear") != (data == "line"):
-        raise ValueError(f"the network {options.network} does not fit the data {data}: `linear` goes with `line`, and only so")
+        raise ValueError(
+            f"the network {options.network} does not fit the data {data}: `linear` goes with `line`, and only so"
+        )
     if not 0 < options.lr < math.inf:
         raise ValueError(f"Invalid learning rate: {options.lr}; it must be a positive number")
     return Settings(
-        options.network, data, options.optimizer, options.lr, options.epochs, options.batch_size, options.device, options.seed
+        options.network,
+        data,
+        options.optimizer,
+        options.lr,
+        options.epochs,
+        options.batch_size,
+        options.device,
+        options.seed,
     )
 
 
@@ -109,8 +120,8 @@ def _compare(options: argparse.Namespace) -> None:
     torch = import_torch()
     data = load_data(settings.data)
     print(f"minigrad {minigrad.__version__} and torch {torch.__version__}: {settings.network} on {settings.data}, "
-          f"{settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, {settings.device}, seed {settings.seed}, "
-          f"torch on {torch.get_num_threads()} threads")  # fmt: skip
+          f"{settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, {settings.device}, seed "
+          f"{settings.seed}, torch on {torch.get_num_threads()} threads")  # fmt: skip
     print(f"{'':5}  {'loss':^21}  {'test accuracy':^17}  {'largest relative difference':^27}  {'seconds':^15}")
     print(f"{'epoch':5}  {'minigrad':>10} {'torch':>10}  {'minigrad':>8} {'torch':>8}  {'of a gradient':>13} "
           f"{'of a parameter':>14} {'minigrad':>8} {'torch':>7}")  # fmt: skip

@@ -46,7 +46,9 @@ def set_device(device: Any) -> None:
 def get_device_name(device: Any = None) -> str:
     """The GPU's name, such as "NVIDIA H200"."""
     cp = backend.gpu_module()
-    index = current_device() if device is None else device if isinstance(device, int) else backend.canonical(device).index
+    index = (
+        current_device() if device is None else device if isinstance(device, int) else backend.canonical(device).index
+    )
     return cp.cuda.runtime.getDeviceProperties(index)["name"].decode()
 
 

@@ -1,4 +1,4 @@
-"""Tensor: torch's class, on a Variable. What computes is in `ops` and bound in `tensor_ops`; here is what a tensor is."""
+"""Tensor: torch's class, on a Variable. What computes is in `ops`, bound in `tensor_ops`; here is what a tensor is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from minigrad import backend, printing
 from minigrad.autograd.backward import tensor_backward
 from minigrad.autograd.hooks import RemovableHandle, add_hook, keep_gradient
-from minigrad.autograd.node import Node
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 from minigrad.ops import cast, create
@@ -18,17 +17,17 @@ from minigrad.size import Size
 from minigrad.tensor_ops import TensorOps
 
 NOT_A_LEAF = (
-    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated "
-    "during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use "
-    ".retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf "
-    "Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations."
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+    "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+    "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
+    "leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations."
 )
 
 
 class Tensor(TensorOps):
     """An n-dimensional array with a history: torch's Tensor.
 
-    `Tensor(data)` copies nested sequences to the default dtype, `Tensor(2, 3)` is uninitialised; prefer `tensor` and `zeros`.
+    `Tensor(data)` copies nested sequences to the default dtype, `Tensor(2, 3)` is uninitialised.
     """
 
     def __init__(self, *args: Any, device: Any = None) -> None:
@@ -124,8 +123,8 @@ class Tensor(TensorOps):
         if self.node is not None:
             if not requires_grad:
                 raise RuntimeError(
-                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
-                    "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
+                    "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
                 )
             return self
         if requires_grad and self.array.dtype.kind != "f":
@@ -151,7 +150,9 @@ class Tensor(TensorOps):
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not isinstance(value, Variable):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value.array.shape != self.array.shape:
                 raise RuntimeError(
                     f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
@@ -160,7 +161,7 @@ class Tensor(TensorOps):
             if value.array.dtype != self.array.dtype:
                 raise RuntimeError(
                     f"attempting to assign a gradient with dtype '{value.dtype.c_name}' to a tensor with grad_dtype "
-                    f"'{self.dtype.type_name}'. The gradient must match the tensor's dtype: cast it with .to({self.dtype})"
+                    f"'{self.dtype.type_name}'. The gradient must match the tensor's dtype: use .to({self.dtype})"
                 )
         self.gradient = value
 
@@ -214,9 +215,11 @@ class Tensor(TensorOps):
     def detach_(self) -> Tensor:
         """Forget the history."""
         if self.base is not None:
-            raise RuntimeError("Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel "
-                               "(DDP) for training, and gradient_as_bucket_view is set as True, gradients are views of DDP "
-                               "buckets, and hence detach_() cannot be called on these gradients.")
+            raise RuntimeError(
+                "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel "
+                "(DDP) for training, and gradient_as_bucket_view is set as True, gradients are views of DDP "
+                "buckets, and hence detach_() cannot be called on these gradients."
+            )
         self.node, self.output_nr, self.needs_grad = None, 0, False
         return self
 
@@ -260,8 +263,8 @@ class Tensor(TensorOps):
     def _one_number(self, kind: type) -> Any:
         if self.needs_grad:
             warnings.warn(
-                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using "
-                "tensor.detach() first.",
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider "
+                "using tensor.detach() first.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -340,9 +343,9 @@ class Tensor(TensorOps):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If "
-                "you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see "
-                "https://github.com/pytorch/pytorch/pull/103001"
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment. If you were attempting to deepcopy a module, this may be because of a "
+                "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
             )
         if id(self) not in memo:
             result: Any = object.__new__(type(self))
@@ -355,7 +358,12 @@ class Tensor(TensorOps):
         return memo[id(self)]
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), backend.to_numpy(self.array), str(self.device), self.needs_grad and self.node is None)
+        return _rebuild, (
+            type(self),
+            backend.to_numpy(self.array),
+            str(self.device),
+            self.needs_grad and self.node is None,
+        )
 
 
 def _rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool) -> Any:

@@ -57,7 +57,7 @@ def load_data(name: str) -> Data:
     if name in ("fashion", "digits"):
         read = embedded.fashion_mnist if name == "fashion" else embedded.digits
     else:
-        read = lambda train: read_idx_folder(name, train)  # noqa: E731
+        read = lambda train: read_idx_folder(name, train)
     (images, labels), (test_images, test_labels) = read(True), read(False)
     brightest = np.float32(max(images.max(), 1))
 

@@ -1,4 +1,4 @@
-"""Run one short program on torch and on minigrad, and hold every value, warning and error of the second to the first."""
+"""Run one short program on torch and on minigrad, and hold values, warnings and errors of the second to the first."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def leaf(T: Any, *values: float, requires_grad: bool = True) -> Any:
     return T.tensor(list(values), requires_grad=requires_grad)
 
 
-# -- leaves, flags, .grad (D.1) ------------------------------------------------------------------------------------------
+# -- leaves, flags, .grad (D.1) ----------------------------------------------------------------------------------------
 
 
 def test_flags_of_leaves_and_results():
@@ -129,7 +129,7 @@ def test_conversions_of_tensors_that_want_a_gradient():
     same(lambda T: bool(leaf(T, 1.0, 2.0)))
 
 
-# -- backward and grad (D.2) ---------------------------------------------------------------------------------------------
+# -- backward and grad (D.2) -------------------------------------------------------------------------------------------
 
 
 def test_what_backward_refuses():
@@ -194,7 +194,12 @@ def test_grad_of_unused_inputs():
         def ask(**how):
             return attempt(lambda: T.autograd.grad(y, [x, u], retain_graph=True, **how))
 
-        return ask(), ask(allow_unused=True), ask(materialize_grads=True), ask(allow_unused=False, materialize_grads=True)
+        return (
+            ask(),
+            ask(allow_unused=True),
+            ask(materialize_grads=True),
+            ask(allow_unused=False, materialize_grads=True),
+        )
 
     same(program)
 
@@ -319,7 +324,7 @@ def test_nothing_is_kept_that_no_rule_names():
     assert (x + c).grad_fn.saved_names == []
 
 
-# -- modes (D.4) ---------------------------------------------------------------------------------------------------------
+# -- modes (D.4) -------------------------------------------------------------------------------------------------------
 
 
 def test_modes_as_contexts_and_decorators():
@@ -390,7 +395,7 @@ def test_inference_tensors():
     same(program)
 
 
-# -- in-place and views (D.3) --------------------------------------------------------------------------------------------
+# -- in-place and views (D.3) ------------------------------------------------------------------------------------------
 
 
 def test_leaves_and_their_views_are_not_written():
@@ -462,7 +467,7 @@ def test_in_place_results_must_fit():
     same(lambda T: T.ones(1).add_(T.ones(2)))
 
 
-# -- hooks ---------------------------------------------------------------------------------------------------------------
+# -- hooks -------------------------------------------------------------------------------------------------------------
 
 
 def test_tensor_hooks_run_in_order_and_replace():
@@ -509,7 +514,12 @@ def test_graph_as_data():
         y = (x * x).exp()
         node = y.grad_fn
         inner = node.next_functions[0][0]
-        return node.name(), inner.name(), [n.name() for n, _ in inner.next_functions], inner.next_functions[0][0].variable is x
+        return (
+            node.name(),
+            inner.name(),
+            [n.name() for n, _ in inner.next_functions],
+            inner.next_functions[0][0].variable is x,
+        )
 
     same(program)
 

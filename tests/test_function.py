@@ -49,7 +49,9 @@ def test_the_second_derivative_goes_through_saved_outputs():
     same(program)
 
 
-@pytest.mark.parametrize("case", ["too few", "too many", "none too many", "wrong shape", "broadcast", "no tensor", "none"])
+@pytest.mark.parametrize(
+    "case", ["too few", "too many", "none too many", "wrong shape", "broadcast", "no tensor", "none"]
+)
 def test_what_backward_may_return(case):
     def program(T):
         returns = {

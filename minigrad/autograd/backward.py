@@ -12,10 +12,10 @@ from minigrad.autograd.node import edge_of
 from minigrad.autograd.variable import Variable, wrap
 
 CYCLE_WARNING = (
-    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which "
-    "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use "
-    "this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid "
-    "the leak."
+    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
+    "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you "
+    "have to use this function, make sure to reset the .grad fields of your parameters to None after use to break the "
+    "cycle and avoid the leak."
 )
 
 
@@ -38,16 +38,16 @@ def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
         if g is None:
             if t.array.size != 1:
                 raise RuntimeError(
-                    f"grad can be implicitly created only for scalar outputs; this one has shape {list(t.array.shape)}: "
-                    f"reduce it (.sum(), .mean()) or pass gradient="
+                    f"grad can be implicitly created only for scalar outputs; this one has shape "
+                    f"{list(t.array.shape)}: reduce it (.sum(), .mean()) or pass gradient="
                 )
             gradients[i] = wrap(backend.module_of(t.array).ones_like(t.array))
         elif not isinstance(g, Variable):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g.array.shape != t.array.shape:
             raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of torch.Size({list(g.array.shape)}) and output[{i}] has "
-                f"a shape of torch.Size({list(t.array.shape)})."
+                f"Mismatch in shape: grad_output[{i}] has a shape of torch.Size({list(g.array.shape)}) and output[{i}] "
+                f"has a shape of torch.Size({list(t.array.shape)})."
             )
         elif g.array.dtype != t.array.dtype:
             gradients[i] = g.to(backend.dtype_of(t.array))
@@ -63,8 +63,8 @@ def backward(
 ) -> None:
     """Add to `.grad` of every leaf (or of `inputs` only) the gradient of the sum of `tensors`.
 
-    `grad_tensors` are the gradients of some final scalar with respect to `tensors`; they may be left out for scalars. The
-    saved values are freed on the way unless `retain_graph` (which `create_graph` implies).
+    `grad_tensors` are the gradients of some final scalar with respect to `tensors`; they may be left out for scalars.
+    The saved values are freed on the way unless `retain_graph` (which `create_graph` implies).
     """
     outputs = _as_list(tensors)
     targets = None if inputs is None else _as_list(inputs)
@@ -95,7 +95,7 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
-    """The gradients of the sum of `outputs` with respect to `inputs`, which may be leaves or results; `.grad` is untouched.
+    """The gradients of the sum of `outputs` with respect to `inputs`, leaves or results; `.grad` is untouched.
 
     An input that does not take part is an error, or None with `allow_unused`, or zeros with `materialize_grads`.
     """
@@ -115,8 +115,8 @@ def grad(
             results[i] = wrap(backend.module_of(t.array).zeros_like(t.array))
         elif g is None and not allow_unused:
             raise RuntimeError(
-                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True "
-                f"if this is the desired behavior."
+                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
+                f"allow_unused=True if this is the desired behavior."
             )
     return tuple(results)
 

@@ -1,8 +1,8 @@
 """The two functions of an op, written out from its declaration as source text, as dataclasses writes `__init__`.
 
-A hand-written recorder knows how many operands it has, which of them can want a gradient and what to save; a generic one
-finds out at every call. Writing the text once per op gives the speed of the former from one declaration. Read the output
-rather than this file: `print(minigrad.ops.mul.source())`.
+A hand-written recorder knows how many operands it has, which of them can want a gradient and what to save; a generic
+one finds out at every call. Writing the text once per op gives the speed of the former from one declaration. Read the
+output rather than this file: `print(minigrad.ops.mul.source())`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def constant_names(d: Declaration) -> list[str]:
 
 
 def shape_names(d: Declaration) -> list[str]:
-    """The operands whose shape is kept: all differentiable ones (to undo broadcasting) and those whose shape is named."""
+    """The operands whose shape is kept: all differentiable ones (to undo broadcasting) and those named."""
     named = {name for rule in d.rules.values() for name in rule.names}
     return [*d.rules, *(o for o in d.operands if o not in d.rules and f"{o}_shape" in named)]
 
@@ -74,7 +74,9 @@ def _arguments(d: Declaration, rename: dict[str, str]) -> str:
     parts = []
     for p in d.params:
         value = rename.get(p.name, p.name)
-        parts.append(f"*{value}" if p.kind is p.VAR_POSITIONAL else f"{p.name}={value}" if p.kind is p.KEYWORD_ONLY else value)
+        parts.append(
+            f"*{value}" if p.kind is p.VAR_POSITIONAL else f"{p.name}={value}" if p.kind is p.KEYWORD_ONLY else value
+        )
     return ", ".join(parts)
 
 
@@ -127,7 +129,7 @@ def _xp_line(d: Declaration, values: list[str]) -> str:
 
 
 def _promote(d: Declaration, text: _Lines) -> None:
-    """Cast operands whose dtypes differ, through the recorded op `to`, and call again: the exception, so it may cost."""
+    """Cast operands whose dtypes differ, through the recorded op `to`, and call again: rare, so it may cost."""
     names = list(d.among)
     to_float = d.promotes == "float"
     if d.variadic:
@@ -147,7 +149,9 @@ def _promote(d: Declaration, text: _Lines) -> None:
     text(f"if {mixed}:")
     text.depth += 1
     text(f"promoted = promote_operands('{d.name}', {values}, {to_float})")
-    again = _arguments(d, {str(d.variadic): "promoted"} if d.variadic else {n: f"promoted[{i}]" for i, n in enumerate(names)})
+    again = _arguments(
+        d, {str(d.variadic): "promoted"} if d.variadic else {n: f"promoted[{i}]" for i, n in enumerate(names)}
+    )
     text.block("if promoted is not None:", f"return {d.name}({again})")
     text.depth -= 1
 
@@ -157,7 +161,9 @@ def _compute(d: Declaration, text: _Lines) -> None:
     if d.takes_xp:
         text(_xp_line(d, arrays))
     target = "outs" if len(d.outputs) > 1 or d.many else "out"
-    call = f"{target}{', cache' if d.cache else ''} = compute({_arguments(d, dict(zip(d.operands, arrays, strict=True)))}"
+    call = (
+        f"{target}{', cache' if d.cache else ''} = compute({_arguments(d, dict(zip(d.operands, arrays, strict=True)))}"
+    )
     call += ", xp=xp)" if d.takes_xp else ")"
     if d.promotes and not d.variadic:
         text.block("try:", call)

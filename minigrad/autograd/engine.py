@@ -132,7 +132,9 @@ def _run_hooks(meta: Any, g: Any, create_graph: bool) -> Any:
         if replaced is None:
             continue
         if not isinstance(replaced, Variable):
-            raise TypeError(f"hook '{hook.__name__}' has returned a {type(replaced).__name__}: expected a Tensor or None")
+            raise TypeError(
+                f"hook '{hook.__name__}' has returned a {type(replaced).__name__}: expected a Tensor or None"
+            )
         if replaced.array.shape != tensor.array.shape:
             raise RuntimeError(f"hook '{hook.__name__}' has changed the size of value")
         tensor = replaced
@@ -140,7 +142,7 @@ def _run_hooks(meta: Any, g: Any, create_graph: bool) -> Any:
 
 
 def accumulate(leaf: Any, g: Any, *, fresh: bool, create_graph: bool) -> None:
-    """Add `g` to `leaf.grad`, in place if there is one; a gradient that nobody else holds (`fresh`) is taken as it is."""
+    """Add `g` to `leaf.grad`, in place if there is one; a `fresh` gradient, held by nobody else, is taken as it is."""
     held = leaf.gradient
     if create_graph:
         leaf.gradient = g if held is None else held + g

@@ -14,7 +14,8 @@ from minigrad.autograd.op_node import INFERENCE_SAVED
 from minigrad.autograd.variable import Variable, wrap
 
 NO_BACKWARD = (
-    "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+    "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
+    "mode AD."
 )
 
 
@@ -42,8 +43,8 @@ class FunctionCtx(Node):
         for i, t in enumerate(tensors):
             if t is not None and not isinstance(t, Variable):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}: put other "
-                    f"values on ctx as attributes"
+                    f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}: put "
+                    f"other values on ctx as attributes"
                 )
         self.to_save = tensors
 
@@ -74,8 +75,8 @@ class FunctionCtx(Node):
         if dirty:
             if value.needs_grad and value.node is None and record:
                 raise RuntimeError(
-                    "a leaf Variable that requires grad has been used in an in-place operation: clone it first, or work "
-                    "under no_grad()"
+                    "a leaf Variable that requires grad has been used in an in-place operation: clone it first, or "
+                    "work under no_grad()"
                 )
             if value.counter is not None:
                 value.counter[0] += 1
@@ -111,17 +112,21 @@ class FunctionCtx(Node):
             results.pop()
         if len(results) != expected:
             raise RuntimeError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {expected}, got {len(results)}): "
-                f"backward returns one gradient, or None, for every argument of forward"
+                f"function {self.name()} returned an incorrect number of gradients (expected {expected}, got "
+                f"{len(results)}): backward returns one gradient, or None, for every argument of forward"
             )
-        return [None if e is None else self._checked(i, r) for i, (r, e) in enumerate(zip(results, self.edges, strict=True))]
+        return [
+            None if e is None else self._checked(i, r) for i, (r, e) in enumerate(zip(results, self.edges, strict=True))
+        ]
 
     def _checked(self, index: int, g: Any) -> Any:
-        """A returned gradient in the input's shape and dtype; a broadcast one is summed, any other shape is an error."""
+        """A returned gradient in the input's shape and dtype; a broadcast one is summed, others are errors."""
         if g is None:
             return None
         if not isinstance(g, Variable):
-            raise RuntimeError(f"expected Variable or None (got {type(g).__name__}) from {self.name()} at index {index}")
+            raise RuntimeError(
+                f"expected Variable or None (got {type(g).__name__}) from {self.name()} at index {index}"
+            )
         shape, dtype = self.input_like[index]
         if g.array.shape != shape:
             broadcast = len(g.array.shape) >= len(shape) and all(
@@ -129,8 +134,8 @@ class FunctionCtx(Node):
             )
             if not broadcast:
                 raise RuntimeError(
-                    f"Function {self.name()} returned an invalid gradient at index {index} - got {list(g.array.shape)} but "
-                    f"expected shape compatible with {list(shape)}"
+                    f"Function {self.name()} returned an invalid gradient at index {index} - got {list(g.array.shape)} "
+                    f"but expected shape compatible with {list(shape)}"
                 )
             g = g.sum_to_size(shape)  # type: ignore[attr-defined]
         return g if backend.dtype_of(g.array) is dtype else g.to(dtype)  # type: ignore[attr-defined]
@@ -183,17 +188,17 @@ class Function(metaclass=_FunctionMeta):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke "
-            f"them on the class itself. Instantiating an autograd function will raise an error in a future version of "
-            f"PyTorch.",
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should "
+            f"invoke them on the class itself. Instantiating an autograd function will raise an error in a future "
+            f"version of PyTorch.",
             DeprecationWarning,
             stacklevel=2,
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
-            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function "
-            "with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            "function with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
         )
 
     @staticmethod
@@ -235,11 +240,15 @@ class Function(metaclass=_FunctionMeta):
                 (a.array.shape, backend.dtype_of(a.array)) if isinstance(a, Variable) else None for a in args
             ]
             ctx.output_like = [
-                (t.array.shape, t.array.dtype, backend.module_of(t.array)) if isinstance(t, Variable) else ((), "f", backend.np)
+                (t.array.shape, t.array.dtype, backend.module_of(t.array))
+                if isinstance(t, Variable)
+                else ((), "f", backend.np)
                 for t in results
             ]
             numbers = {id(t): i for i, t in enumerate(outputs)}
-            numbers = {key: i for key, i in numbers.items() if key not in inputs or any(key == id(d) for d in ctx.dirty)}
+            numbers = {
+                key: i for key, i in numbers.items() if key not in inputs or any(key == id(d) for d in ctx.dirty)
+            }
             ctx.saved = [None if t is None else _Saved(t, numbers.get(id(t))) for t in ctx.to_save]
         ctx.to_save = ctx.dirty = ()  # an output kept here would hold the node that holds it
         return tuple(results) if isinstance(returned, (tuple, list)) else results[0]

@@ -7,9 +7,9 @@
     mul.derivative(input=lambda g, other: g * other,
                    other=lambda g, input: g * input)
 
-A parameter without annotation is an operand (an array, a tensor or a number); an annotated one (`dim: int`) is a constant.
-A keyword-only parameter `xp` is given the array module. A rule names what it needs, and only that is saved: operands,
-constants, `out` (or an output by its name), `<operand>_shape`, `cache`, `xp`, and for a joint rule `needs`.
+A parameter without annotation is an operand (an array, a tensor or a number); an annotated one (`dim: int`) is a
+constant. A keyword-only parameter `xp` is given the array module. A rule names what it needs, and only that is saved:
+operands, constants, `out` (or an output by its name), `<operand>_shape`, `cache`, `xp`, and for a joint rule `needs`.
 
 From the declaration `codegen` writes, at the first call, the two plain functions that an engineer would write by hand:
 the recorder (unwrap, compute, remember) and the backward of the node. `print(mul.source())` shows them.
@@ -140,13 +140,13 @@ def Op(
 
 
 def _make_function(declaration: Declaration, signature: inspect.Signature) -> OpFunction:
-    """The public function. Its code is a stub until the first call, which compiles the recorder and puts it in place."""
+    """The public function. Its code is a stub until the first call, which compiles the recorder into its place."""
     forward = declaration.forward
     # The namespace carries the module's name, so that warnings and tracebacks are filed under it.
     namespace: dict[str, Any] = {"__name__": forward.__module__, "__builtins__": __builtins__}
 
     def stub(*args, **kwargs):  # type: ignore[no-untyped-def]
-        return _compile()(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
+        return _compile()(*args, **kwargs)  # type: ignore[name-defined]
 
     function: Any = types.FunctionType(stub.__code__, namespace, declaration.name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from minigrad import backend
@@ -82,8 +83,8 @@ def _common_device(name: str, tensors: list[Any]) -> backend.device:
     if len(devices) > 1:
         a, b = list(devices)[:2]
         raise RuntimeError(
-            f"Expected all tensors to be on the same device, but found at least two devices, {a} and {b}! (when checking "
-            f"the operands of {name}); move one of them with .to(device)"
+            f"Expected all tensors to be on the same device, but found at least two devices, {a} and {b}! (when "
+            f"checking the operands of {name}); move one of them with .to(device)"
         )
     return next(iter(devices), backend.CPU)
 
@@ -91,13 +92,13 @@ def _common_device(name: str, tensors: list[Any]) -> backend.device:
 def shape_error(name: str, operands: Sequence[Any], error: ValueError) -> Exception:
     """torch's error for operands that cannot be broadcast together; `error` itself if that is not what went wrong."""
     shapes = [x.shape for x in operands if backend.is_array(x)]
-    for a, b in zip(shapes, shapes[1:], strict=False):
+    for a, b in pairwise(shapes):
         n = max(len(a), len(b))
         for i in range(1, min(len(a), len(b)) + 1):
             if a[-i] != b[-i] and 1 not in (a[-i], b[-i]):
                 return RuntimeError(
-                    f"The size of tensor a ({a[-i]}) must match the size of tensor b ({b[-i]}) at non-singleton dimension "
-                    f"{n - i}. {name} got the shapes {', '.join(str(list(s)) for s in shapes)}, which cannot be broadcast "
-                    f"together."
+                    f"The size of tensor a ({a[-i]}) must match the size of tensor b ({b[-i]}) at non-singleton "
+                    f"dimension {n - i}. {name} got the shapes {', '.join(str(list(s)) for s in shapes)}, which cannot "
+                    f"be broadcast together."
                 )
     return error

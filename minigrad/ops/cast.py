@@ -43,8 +43,15 @@ def contiguous(input: Any) -> Any:
     return input if input.array.flags.c_contiguous else clone(input)
 
 
-def to(self: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False,
-       memory_format: Any = None) -> Any:
+def to(
+    self: Any,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Any:
     """The tensor in another dtype and/or on another device; itself if nothing changes and no `copy` is asked for.
 
     Takes a dtype, a device (or its name, or a GPU's number), both, or a tensor whose dtype and device to take.

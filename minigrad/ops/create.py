@@ -38,7 +38,7 @@ def leaf(array: Any, requires_grad: bool = False) -> Any:
 
 
 def array_from(data: Any, dtype: Any = None) -> Any:
-    """An array (new unless `data` holds one) from numbers, nested sequences, arrays and tensors, in torch's dtype for them.
+    """An array (new unless `data` holds one) from numbers, sequences, arrays and tensors, in torch's dtype for them.
 
     Python floats become the default dtype, ints int64; NumPy arrays and scalars keep theirs. ValueError for ragged
     sequences, TypeError for what is not a number.
@@ -97,7 +97,9 @@ def _odd_one(data: Any) -> str:
     return "" if isinstance(data, (int, float, np.generic)) else type(data).__name__
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Any:
     """A new leaf with a copy of `data`: numbers, nested sequences, an array, a NumPy scalar or a tensor."""
     if isinstance(data, Variable):
         warnings.warn(
@@ -169,7 +171,11 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
 
 
 def empty(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
     pin_memory: bool = False,
 ) -> Any:
     """A tensor of shape `size` with whatever values the memory held."""
@@ -187,8 +193,14 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
 
 
 def _like(make: Any) -> Any:
-    def like(input: Any, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-             memory_format: Any = None) -> Any:
+    def like(
+        input: Any,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+    ) -> Any:
         where = backend.device_of(input.array) if device is None else device
         return make(
             input.array.shape,

@@ -1,7 +1,8 @@
 """In-place operations: `x.mul_(y)` is `x * y`, written into x's memory, with x's history moved on to the new value.
 
-For a view the history of its base moves on as well: the base becomes "itself, with the view's region replaced by the new
-value", and the view that region of it. Both derivatives read off: what was overwritten gets no gradient, the rest its own.
+For a view the history of its base moves on as well: the base becomes "itself, with the view's region replaced by the
+new value", and the view that region of it. Both derivatives read off: what was overwritten gets no gradient, the rest
+its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
-from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.variable import wrap
 
 __all__: list[str] = []
 
@@ -92,15 +93,15 @@ def check_writable(target: Any) -> None:
     """RuntimeError, in torch's words, for a tensor whose values may not be changed here."""
     if target.counter is None and not mode.inference:
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
-            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if not mode.grad:
         return
     if target.needs_grad and target.node is None:
         raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation. Its old value would be lost to the "
-            "gradient: work on a clone, or update it under no_grad()."
+            "a leaf Variable that requires grad is being used in an in-place operation. Its old value would be lost to "
+            "the gradient: work on a clone, or update it under no_grad()."
         )
     base = target.base
     if base is not None and base.needs_grad and base.node is None:
@@ -121,8 +122,8 @@ def write(target: Any, value: Any, name: str) -> Any:
     have, need = backend.dtype_of(new), backend.dtype_of(array)
     if have.category > need.category:
         raise RuntimeError(
-            f"result type {have.type_name} can't be cast to the desired output type {need.type_name}: use the operation "
-            f"that is not in place, or .to() first"
+            f"result type {have.type_name} can't be cast to the desired output type {need.type_name}: use the "
+            f"operation that is not in place, or .to() first"
         )
     array[...] = new
     bump(target)
