@@ -256,6 +256,9 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: builtins.int | None
+
     def __init__(self, type: Any = None, index: builtins.int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index if index is None else index

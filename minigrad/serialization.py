@@ -46,8 +46,11 @@ _REBUILD = _Global("torch._utils", "_rebuild_tensor_v2")
 _REBUILD_PARAMETER = _Global("torch._utils", "_rebuild_parameter")
 
 
-class _Pickler(pickle._Pickler):  # type: ignore[name-defined]  # the Python one: its way of writing names can be replaced
-    dispatch = pickle._Pickler.dispatch.copy()  # type: ignore[attr-defined]
+_PythonPickler: Any = pickle._Pickler  # unlike the C one it lets names be written as we say
+
+
+class _Pickler(_PythonPickler):
+    dispatch = _PythonPickler.dispatch.copy()
 
     def __init__(self, file: Any) -> None:
         super().__init__(file, protocol=2)
@@ -159,7 +162,8 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, text: bytes, read: Callable[[str], bytes]) -> None:
         super().__init__(io.BytesIO(text), encoding="utf-8")
-        self.read_record, self.storages = read, {}
+        self.read_record = read
+        self.storages: dict[str, Any] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         try:

@@ -368,7 +368,7 @@ class Tensor(TensorOps):
 
 def _rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool) -> Any:
     """Unpickle a tensor."""
-    tensor = object.__new__(cls)
+    tensor: Any = object.__new__(cls)
     source = wrap(backend.move(array, device), requires_grad)
     for slot in Variable.__slots__[1:]:
         setattr(tensor, slot, getattr(source, slot))

@@ -25,7 +25,7 @@ def _as_list(value: Any) -> list[Any]:
 
 def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
     """The gradient to start with at each tensor: the one given, or 1 for a scalar."""
-    gradients = [None] * len(tensors) if given is None else [given] if isinstance(given, Variable) else list(given)
+    gradients: list[Any] = [None] * len(tensors) if given is None else [given] if isinstance(given, Variable) else list(given)
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
@@ -50,7 +50,7 @@ def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
                 f"has a shape of torch.Size({list(t.array.shape)})."
             )
         elif g.array.dtype != t.array.dtype:
-            gradients[i] = g.to(backend.dtype_of(t.array))
+            gradients[i] = g.to(backend.dtype_of(t.array))  # type: ignore[attr-defined]  # a Tensor's method
     return gradients
 
 

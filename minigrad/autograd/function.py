@@ -127,6 +127,7 @@ class FunctionCtx(Node):
             raise RuntimeError(
                 f"expected Variable or None (got {type(g).__name__}) from {self.name()} at index {index}"
             )
+        tensor: Any = g
         shape, dtype = self.input_like[index]
         if g.array.shape != shape:
             broadcast = len(g.array.shape) >= len(shape) and all(
@@ -137,8 +138,8 @@ class FunctionCtx(Node):
                     f"Function {self.name()} returned an invalid gradient at index {index} - got {list(g.array.shape)} "
                     f"but expected shape compatible with {list(shape)}"
                 )
-            g = g.sum_to_size(shape)  # type: ignore[attr-defined]
-        return g if backend.dtype_of(g.array) is dtype else g.to(dtype)  # type: ignore[attr-defined]
+            tensor = tensor.sum_to_size(shape)
+        return tensor if backend.dtype_of(tensor.array) is dtype else tensor.to(dtype)
 
     def __repr__(self) -> str:
         return f"<torch.autograd.function.{self.name()} object at {id(self):#x}>"

@@ -145,8 +145,8 @@ def _make_function(declaration: Declaration, signature: inspect.Signature) -> Op
     # The namespace carries the module's name, so that warnings and tracebacks are filed under it.
     namespace: dict[str, Any] = {"__name__": forward.__module__, "__builtins__": __builtins__}
 
-    def stub(*args, **kwargs):  # type: ignore[no-untyped-def]
-        return _compile()(*args, **kwargs)  # type: ignore[name-defined]
+    def stub(*args: Any, **kwargs: Any) -> Any:
+        return compile_op()(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821 - from the namespace
 
     function: Any = types.FunctionType(stub.__code__, namespace, declaration.name)
 
@@ -177,7 +177,7 @@ def _make_function(declaration: Declaration, signature: inspect.Signature) -> Op
 
         return declare
 
-    namespace["_compile"] = compile_now
+    namespace["compile_op"] = compile_now
     function.__module__, function.__qualname__ = forward.__module__, forward.__qualname__
     function.__doc__, function.__signature__ = forward.__doc__, signature
     function.declaration, function.forward = declaration, forward

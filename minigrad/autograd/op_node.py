@@ -33,7 +33,10 @@ class OpNode(Node):
 
     declaration: Declaration
     saved_names: list[str]
-    saved: tuple[Any, ...] | None
+    saved: Any
+    versions: Any
+    shapes: Any
+    constants: Any
 
     def release(self) -> None:
         if self.saved_names:
@@ -121,7 +124,8 @@ def _attach(value: Any, edge: Any) -> Any:
 def modified(node: Node, counter: list[int]) -> RuntimeError:
     """torch's error for a saved tensor that was changed in place before its use."""
     for_name = node.name().removesuffix("Backward0")
-    names, array, was = "", None, 0
+    names, was = "", 0
+    array: Any = None
     for name, value, stamps in zip(node.saved_names, node.saved, node.versions, strict=True):  # type: ignore[attr-defined]
         for seen, version in stamps or ():
             if seen is counter:
@@ -143,7 +147,7 @@ def op_node_class(declaration: Declaration, apply: Callable[..., Any]) -> type[O
         "declaration": declaration,
         "saved_names": saved_names(declaration),
         "apply": apply,
-        "__doc__": f"{declaration.name}, recorded: {declaration.forward.__doc__}",
+        "__doc__": f"{declaration.name}, recorded.",
     }
     if not declaration.many:
         body["outputs"] = len(declaration.outputs)

@@ -134,13 +134,12 @@ def size_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape in `f(2, 3)`, `f((2, 3))` or `f([2, 3])`."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
-    shape = tuple(int(n) if not isinstance(n, float) else n for n in size)
-    for n in shape:
+    for n in size:
         if isinstance(n, float):
-            raise TypeError(f"size must be ints, but got {n} in {shape}")
+            raise TypeError(f"size must be ints, but got {n} in {size}")
         if n < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
-    return shape
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(size)}")
+    return tuple(int(n) for n in size)
 
 
 def _dtype(dtype: Any) -> Any:
