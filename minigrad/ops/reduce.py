@@ -18,16 +18,7 @@ from minigrad.ops.compare import isnan, logical_not, where
 from minigrad.ops.dims import normalize_dim, normalize_dims
 from minigrad.ops.elementwise import exp
 from minigrad.ops.scan import product_of_others, summing_dtype
-
-try:  # INTERIM
-    from minigrad.ops.shape import reshape
-except ImportError:
-
-    @Op
-    def reshape(input, shape: tuple):
-        return input.reshape(shape)
-
-    reshape.derivative(input=lambda g, input_shape: reshape(g, input_shape))
+from minigrad.ops.shape import reshape
 
 __all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
