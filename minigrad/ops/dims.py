@@ -32,5 +32,5 @@ def normalize_dims(dim: int | Iterable[int] | None, ndim: int) -> tuple[int, ...
     dims = tuple([normalize_dim(d, ndim) for d in dim])
     if len(set(dims)) != len(dims):
         twice = next(d for d in dims if dims.count(d) > 1)
-        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims: {list(dims)}")
+        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims\nthey are {list(dims)}")
     return (dims or tuple(range(ndim))) if ndim else ()
