@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations
 from typing import Any
 
 from minigrad import backend
@@ -92,7 +92,7 @@ def _common_device(name: str, tensors: list[Any]) -> backend.device:
 def shape_error(name: str, operands: Sequence[Any], error: ValueError) -> Exception:
     """torch's error for operands that cannot be broadcast together; `error` itself if that is not what went wrong."""
     shapes = [x.shape for x in operands if backend.is_array(x)]
-    for a, b in pairwise(shapes):
+    for a, b in combinations(shapes, 2):
         n = max(len(a), len(b))
         for i in range(1, min(len(a), len(b)) + 1):
             if a[-i] != b[-i] and 1 not in (a[-i], b[-i]):

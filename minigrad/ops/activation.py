@@ -10,7 +10,7 @@ from minigrad.autograd.op import Op
 from minigrad.kernels import special
 from minigrad.kernels.select import select
 from minigrad.ops.arithmetic import abs, true_divide
-from minigrad.ops.checks import need_float, refuse_bool
+from minigrad.ops.checks import as_integer, need_float, refuse_bool
 from minigrad.ops.compare import where
 from minigrad.ops.elementwise import erf, exp, sigmoid, tanh
 
@@ -47,7 +47,9 @@ leaky_relu.derivative(input=lambda g, input, negative_slope: where(input > 0, g,
 @Op
 def threshold(input, threshold: float, value: float, *, xp):
     """input where it is greater than `threshold`, else `value`; slope 0 at the threshold."""
-    refuse_bool(input, "threshold_cpu")
+    if input.dtype.kind != "f":
+        refuse_bool(input, "threshold_cpu")
+        threshold, value = as_integer(threshold, input.dtype), as_integer(value, input.dtype)
     return select(input <= threshold, value, input, xp)
 
 
@@ -61,8 +63,9 @@ def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0, *, xp):
         raise ValueError(f"min_val cannot be greater than max_val\ngot {min_val} and {max_val}")
     if input.dtype.kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    if input.dtype.kind == "b":
+        raise RuntimeError("Bool inputs not supported for hardtanh")
     if input.dtype.kind != "f":
-        refuse_bool(input, "hardtanh_cpu")
         min_val, max_val = int(min_val), int(max_val)
     return xp.minimum(xp.maximum(input, min_val), max_val)
 
@@ -95,7 +98,7 @@ def hardswish(input, *, xp):
 
 
 hardswish.derivative(
-    input=lambda g, input: where(input <= -3, 0, where(input < 3, g * (input / 3 + 0.5), g)),
+    input=lambda g, input: g * where(input <= -3, 0, where(input < 3, input / 3 + 0.5, 1)),
 )
 
 
@@ -133,14 +136,13 @@ def _elu(input, alpha: float, scale: float, input_scale: float, *, xp):
     need_float(input, "elu_cpu")
     negative = xp.expm1(xp.minimum(input, 0) * input_scale)
     negative *= alpha * scale
-    return xp.maximum(input, 0) * scale + negative
+    return select(input < 0, negative, input * scale, xp)
 
 
 def _elu_slope(g, input, alpha, scale, input_scale):
     """At 0 the slope from below. exp sees the negative part only: inf, times 0, would spoil the second derivative."""
-    below = input <= 0
-    exponential = exp(where(below, input, 0) * input_scale) * (alpha * scale * input_scale)
-    return g * where(below, exponential, scale)
+    exponential = exp(where(input < 0, input, 0) * input_scale) * (alpha * scale * input_scale)
+    return g * where(input <= 0, exponential, scale)
 
 
 _elu.derivative(input=_elu_slope)

@@ -28,22 +28,22 @@ __all__ = [
 @Op(promote="common")
 def add(input, other, *, alpha: float = 1):
     """input + alpha * other."""
-    return input + other if alpha == 1 else input + _times(other, alpha)
+    return input + other if alpha == 1 else input + _scaled(alpha, other, input)
 
 
 @Op(promote="common")
 def sub(input, other, *, alpha: float = 1):
     """input - alpha * other."""
     try:
-        return input - other if alpha == 1 else input - _times(other, alpha)
+        return input - other if alpha == 1 else input - _scaled(alpha, other, input)
     except TypeError:  # NumPy refuses truth values as well
         raise RuntimeError(BOOL_SUBS) from None
 
 
 @Op(promote="common", node="RsubBackward1")
-def _rsub_number(input, other, *, alpha: float = 1):
+def _number_rsub(input, other, *, alpha: float = 1):
     """other - alpha * input, `other` a number."""
-    return other - input if alpha == 1 else other - _times(input, alpha)
+    return other - input if alpha == 1 else other - _scaled(alpha, input, input)
 
 
 @Op(promote="common")
@@ -54,25 +54,24 @@ def _rsub(input, other, *, alpha: float = 1):
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     """other - alpha * input."""
-    return (_rsub if isinstance(other, Variable) else _rsub_number)(input, other, alpha=alpha)
+    return (_rsub if isinstance(other, Variable) else _number_rsub)(input, other, alpha=alpha)
 
 
 add.derivative(input=lambda g: g, other=lambda g, alpha: g if alpha == 1 else g * alpha)
 sub.derivative(input=lambda g: g, other=lambda g, alpha: -g if alpha == 1 else g * -alpha)
 _rsub.derivative(input=lambda g, alpha: -g if alpha == 1 else g * -alpha, other=lambda g: g)
-_rsub_number.derivative(input=lambda g, alpha: -g if alpha == 1 else g * -alpha)
+_number_rsub.derivative(input=lambda g, alpha: -g if alpha == 1 else g * -alpha)
 
 
-def _times(other: Any, alpha: float) -> Any:
-    """alpha * other; beside an array of integers `alpha` has to be whole."""
-    if type(other) in NUMBERS or other.dtype.kind == "f":
-        return other * alpha
-    if type(alpha) is float:
+def _scaled(alpha: float, x: Any, beside: Any) -> Any:
+    """alpha * x, `x` or `beside` being an array; for integers alpha has to be whole."""
+    kind = (beside if type(x) in NUMBERS else x).dtype.kind
+    if kind != "f" and type(alpha) is float:
         raise RuntimeError(
             "For integral input tensors, argument alpha must not be a floating point number.\nPass a whole number, or "
             "convert the tensors with .float()"
         )
-    return other & bool(alpha) if other.dtype.kind == "b" else other * alpha
+    return x & bool(alpha) if kind == "b" else x * alpha
 
 
 @Op
@@ -264,7 +263,7 @@ def _slope(g, input, exponent):
 def _slope_of_number(g, input, exponent, out):
     """g * log(input) * input ** exponent."""
     if input == 0:
-        return where(exponent >= 0, 0, g * (out * -math.inf))
+        return g * where(exponent >= 0, 0, out * -math.inf)
     return g * (out * (math.log(input) if input > 0 else math.nan))
 
 
@@ -306,8 +305,11 @@ abs.derivative(input=lambda g, input: g * sign(input))
 @Op(promote="common")
 def addcmul(input, tensor1, tensor2, *, value: float = 1):
     """input + value * tensor1 * tensor2."""
+    refuse_bool(input, "addcmul_cpu_out")
     product = tensor1 * tensor2
-    return input + (product if value == 1 else _whole(value, input) * product)
+    if value == 1:
+        return input + product
+    return input + product * (value if input.dtype.kind == "f" else int(value))
 
 
 addcmul.derivative(
@@ -317,10 +319,9 @@ addcmul.derivative(
 )
 
 
-@Op(promote="common")
-def addcdiv(input, tensor1, tensor2, *, value: float = 1):
-    """input + value * tensor1 / tensor2. RuntimeError for integers."""
-    if tensor1.dtype.kind != "f":
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """input + value * tensor1 / tensor2. RuntimeError for a quotient of integers."""
+    if unwrap(tensor1).dtype.kind != "f" and unwrap(tensor2).dtype.kind != "f":
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
             "true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value "
@@ -328,19 +329,20 @@ def addcdiv(input, tensor1, tensor2, *, value: float = 1):
             "tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + value "
             "* tensor1 / tensor2), for all dtypes."
         )
+    return _addcdiv(input, tensor1, tensor2, value)
+
+
+@Op(promote="common")
+def _addcdiv(input, tensor1, tensor2, value: float):
+    """input + value * tensor1 / tensor2."""
     return input + value * tensor1 / tensor2
 
 
-addcdiv.derivative(
+_addcdiv.derivative(
     input=lambda g: g,
     tensor1=lambda g, tensor2, value: g * (value / tensor2),
     tensor2=lambda g, tensor1, tensor2, value: -g * (value * (tensor1 / tensor2) / tensor2),
 )
-
-
-def _whole(value: float, array: Any) -> float:
-    """`value` as torch passes it to a kernel of the array's dtype: cut to an integer for integers."""
-    return value if array.dtype.kind == "f" else int(value)
 
 
 def lerp(input: Any, end: Any, weight: Any) -> Any:

@@ -38,3 +38,27 @@ def refuse_integer_zero(divisor: Any, xp: Any) -> None:
     """RuntimeError if an integer division has a zero among its divisors. On the GPU nobody looks, as in torch."""
     if xp is backend.np and not backend.np.all(divisor):
         raise RuntimeError("ZeroDivisionError: an integer tensor was divided by zero")
+
+
+def as_integer(value: float, dtype: Any) -> Any:
+    """A number as one of an integer dtype, cut to a whole one; whole negative ones wrap around, as in torch.
+
+    RuntimeError if it does not fit.
+    """
+    if dtype.kind == "b":
+        return bool(value)
+    limits = backend.np.iinfo(dtype)
+    low = -limits.max if dtype.kind == "u" and type(value) is int else limits.min
+    if not low <= value <= limits.max:
+        raise RuntimeError(f"value cannot be converted to type {dtype}_t without overflow\ngot {value}")
+    return backend.np.asarray(int(value)).astype(dtype).item()
+
+
+def refuse_gradient(function: str, **arguments: Any) -> None:
+    """RuntimeError if one of the tensors wants a gradient, which `function` (torch's name of it) does not give it."""
+    for name, tensor in arguments.items():
+        if tensor is not None and tensor.needs_grad:
+            raise RuntimeError(
+                f"The function '{function}' is not differentiable with respect to argument '{name}'. This input cannot "
+                f"have requires_grad True.\nPass {name}.detach() instead."
+            )

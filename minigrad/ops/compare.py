@@ -9,7 +9,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.kernels.select import select
-from minigrad.ops.checks import C_NAMES, not_implemented
+from minigrad.ops.checks import C_NAMES, as_integer, not_implemented
 
 __all__ = [
     "eq", "ne", "lt", "le", "gt", "ge",
@@ -107,18 +107,23 @@ def signbit(input, *, xp):
     return xp.signbit(input) if input.dtype.kind == "f" else input < 0
 
 
-@Op
-def isclose(input, other, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False, *, xp):
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """True where |input - other| <= atol + rtol * |other|, or both are equal (so infinities are close to themselves).
 
     RuntimeError for two dtypes, and for a negative tolerance.
     """
-    if input.dtype != other.dtype:
-        a, b = backend.dtype_of(input).type_name, backend.dtype_of(other).type_name
+    a, b = (backend.dtype_of(unwrap(x)).type_name for x in (input, other))
+    if a != b:
         raise RuntimeError(f"{a} did not match {b}\nisclose compares tensors of one dtype: convert one with .to(dtype)")
     for name, value in (("rtol", rtol), ("atol", atol)):
         if not value >= 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value}")
+    return _isclose(input, other, rtol, atol, equal_nan)
+
+
+@Op(promote="common")
+def _isclose(input, other, rtol: float, atol: float, equal_nan: bool, *, xp):
+    """True where the two are close."""
     close = input == other
     if equal_nan:
         close = close | (xp.isnan(input) & xp.isnan(other))
@@ -253,9 +258,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
 def _masked_fill(input, mask, value: float, *, xp):
     """`value`, a number, where `mask` holds, else `input`."""
     _check_mask(mask)
-    if type(value) is float and input.dtype.kind != "f":
-        value = int(value)
-    return select(mask, value, input, xp)
+    return select(mask, value if input.dtype.kind == "f" else as_integer(value, input.dtype), input, xp)
 
 
 @Op(promote="common", among=("input",), node="MaskedFillBackward1")

@@ -316,7 +316,9 @@ sigmoid.derivative(input=lambda g, out: g * (1 - out) * out)
 @Op(promote="float")
 def logit(input, eps: float | None = None, *, xp):
     """log(x / (1 - x)), the inverse of sigmoid; with `eps`, of x moved into [eps, 1 - eps]."""
-    x = input if eps is None else xp.clip(input, eps, 1 - eps)
+    x = input
+    if eps is not None:
+        x = xp.where(x < eps, eps, xp.where(x > 1 - eps, 1 - eps, x))
     return xp.log(x / (1 - x))
 
 

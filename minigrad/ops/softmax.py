@@ -21,8 +21,10 @@ __all__ = ["softmax", "log_softmax", "softmin"]
 @Op
 def _softmax(input, dim: int, *, xp):
     """exp(input) / sum(exp(input)) along `dim`; nan where an input is nan or +inf, or all are -inf."""
+    if input.size == 0:
+        return input.copy()
     need_float(input, "softmax_lastdim_kernel_impl")
-    if input.size == 0 or input.ndim == 0:
+    if input.ndim == 0:
         return xp.exp(input - input)
     out = input - input.max(axis=dim, keepdims=True)
     xp.exp(out, out=out)
@@ -33,8 +35,10 @@ def _softmax(input, dim: int, *, xp):
 @Op
 def _log_softmax(input, dim: int, *, xp):
     """input - log(sum(exp(input))) along `dim`."""
+    if input.size == 0:
+        return input.copy()
     need_float(input, "log_softmax_lastdim_kernel_impl")
-    if input.size == 0 or input.ndim == 0:
+    if input.ndim == 0:
         return input - input
     out = input - input.max(axis=dim, keepdims=True)
     out -= xp.log(xp.exp(out).sum(axis=dim, keepdims=True))

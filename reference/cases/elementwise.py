@@ -8,6 +8,7 @@ from reference.case import Case, Sample
 from reference.strategies import Draw, Recipe, broadcastable, unary
 
 FAR = (0, inf, -inf, nan)
+NO_TWIN = {"in_place": "torch's in-place twin has no derivative"}
 
 
 def xlogy(d: Draw) -> Sample:
@@ -53,9 +54,9 @@ CASES = [
     Case("sinh", away_from(-5, 5, *FAR)),
     Case("cosh", away_from(-5, 5, *FAR)),
     Case("tanh", away_from(-5, 5, *FAR)),
-    Case("asinh", away_from(-5, 5, *FAR), covers=("arcsinh",)),
-    Case("acosh", away_from(1.2, 5, *FAR, 1, -1), covers=("arccosh",)),
-    Case("atanh", away_from(-0.9, 0.9, *FAR, 1, -1), covers=("arctanh",)),
+    Case("asinh", away_from(-5, 5, *FAR), covers=("arcsinh",), skip=NO_TWIN),
+    Case("acosh", away_from(1.2, 5, *FAR, 1, -1), covers=("arccosh",), skip=NO_TWIN),
+    Case("atanh", away_from(-0.9, 0.9, *FAR, 1, -1), covers=("arctanh",), skip=NO_TWIN),
     Case("sigmoid", away_from(-9, 9, *FAR, 100, -100)),
     Case("logit", away_from(0.05, 0.95, *FAR, 1, -1)),
     Case("logit", unary(-0.5, 1.5, kinks=(0.25, 0.75), eps=(0.25,)), "eps"),

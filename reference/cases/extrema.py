@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import nan
 from typing import Any
 
+import numpy as np
+
 from reference.case import Case, Sample
 from reference.strategies import Draw, broadcastable
 
@@ -21,7 +23,9 @@ def clamped(d: Draw) -> Sample:
 
 
 def clamped_by_tensors(d: Draw) -> Sample:
-    x, low, high = d.float_arrays(d.broadcastable(3), ties=True)
+    shapes = d.broadcastable(2)
+    full = np.broadcast_shapes(*shapes)  # torch's backward fails for an input that is broadcast up
+    x, low, high = d.float_arrays([full, *shapes], ties=True)
     bounds: dict[str, Any] = d.one_of({"min": low}, {"max": high}, {"min": low, "max": high})
     return Sample(x, **bounds)
 
