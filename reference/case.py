@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reference.strategies import Draw
 
 # The properties of tests/test_ops.py that a case may be excused from, by name.
-COMPARED = ("forward", "float32", "dtypes", "layouts", "verdict", "method", "in_place", "grad_fn", "device")
+COMPARED = ("forward", "float32", "half", "dtypes", "layouts", "verdict", "method", "in_place", "grad_fn", "device")
 DERIVED = ("gradient", "second_order", "finite_difference", "paths")
 PROPERTIES = COMPARED + DERIVED
 
@@ -30,8 +30,8 @@ PROPERTIES = COMPARED + DERIVED
 class Fixed:
     """A float array that becomes a tensor wanting no gradient (targets, weights of a loss, running statistics)."""
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
+    def __init__(self, array: Any) -> None:
+        self.array = array.array if isinstance(array, Fixed) else _zero_dim(array)
 
     def __repr__(self) -> str:
         return f"Fixed({self.array!r})"
@@ -59,6 +59,10 @@ class Sample:
             return value
 
         return Sample(*walk(self.args), **{k: walk(v) for k, v in self.kwargs.items()})
+
+    def options(self) -> list[Any]:
+        """The arguments that are no arrays."""
+        return [v for v in [*self.args, *self.kwargs.values()] if not isinstance(v, (np.ndarray, Fixed, list, tuple))]
 
     def arrays(self) -> list[np.ndarray]:
         """All arrays, in order."""
