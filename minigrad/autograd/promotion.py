@@ -96,9 +96,9 @@ def shape_error(name: str, operands: Sequence[Any], error: ValueError) -> Except
         n = max(len(a), len(b))
         for i in range(1, min(len(a), len(b)) + 1):
             if a[-i] != b[-i] and 1 not in (a[-i], b[-i]):
+                every = ", ".join(str(list(s)) for s in shapes)
                 return RuntimeError(
                     f"The size of tensor a ({a[-i]}) must match the size of tensor b ({b[-i]}) at non-singleton "
-                    f"dimension {n - i}. {name} got the shapes {', '.join(str(list(s)) for s in shapes)}, which cannot "
-                    f"be broadcast together."
+                    f"dimension {n - i}. {name.strip('_')} got the shapes {every}, which cannot be broadcast together."
                 )
     return error
