@@ -72,3 +72,5 @@ TensorOps.__ne__ = _ne  # type: ignore
 TensorOps.__rtruediv__ = lambda self, other: self.reciprocal() * other  # type: ignore
 TensorOps.__rpow__ = lambda self, other: ops.pow(other, self)  # type: ignore
 TensorOps.__rmatmul__ = lambda self, other: ops.matmul(other, self)  # type: ignore
+TensorOps.T = property(ops.shape.reversed_dims)  # type: ignore
+TensorOps.mT = property(ops.shape.matrix_transposed)  # type: ignore
