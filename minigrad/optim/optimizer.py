@@ -1,0 +1,383 @@
+"""Optimizer: parameter groups, state, the step over them, and state dicts. What a step does is the subclass's."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.mode import enable_grad
+from minigrad.autograd.promotion import shape_error
+from minigrad.autograd.variable import Variable, wrap
+from minigrad.backend import Array, np
+from minigrad.optim.hooks import OptimizerHooks
+
+CHUNK = 1 << 18  # bytes: an update's arrays and temporaries of this size stay in a core's cache together
+
+
+class Optimizer(OptimizerHooks):
+    """Base of all optimizers. A subclass says, on raw NumPy or CuPy arrays, what a step does to one parameter:
+
+    init_state(p, *, ...)         a dict of the arrays kept for `p` between steps, under torch's names, and 0 for "step"
+    update(p, g, state, *, ...)   change `p` and the arrays of `state` in place, given the gradient `g`; it may add some
+
+    After the star both name the hyper-parameters they use, keys of the parameter's group, and `xp` if they need the
+    array module. The base negates `g` if the group says `maximize` and counts "step" up before the update. A class
+    whose update works element by element says `elementwise = True`: large arrays are then updated in pieces.
+
+    As in torch a subclass may instead have a `step` of its own, under `no_grad`, that works on `self.param_groups` and
+    `self.state`.
+    """
+
+    elementwise = False
+    late_options: dict[
+        str, Any
+    ] = {}  # hyper-parameters that checkpoints of older releases lack, and their values there
+    _update_names: tuple[str, ...] = ()
+    _init_names: tuple[str, ...] | None = None  # None: there is no state to begin with
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._update_names = _keywords(cls.update)
+        if "update" in cls.__dict__ and "elementwise" not in cls.__dict__:
+            cls.elementwise = False  # what a parent class says holds for the parent's update
+        if cls.init_state is not Optimizer.init_state:
+            cls._init_names = _keywords(cls.init_state)
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self._make_hooks()
+        if isinstance(params, Variable):
+            raise TypeError(
+                f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                f"{_typename(params)}"
+            )
+        self.state: defaultdict[Any, Any] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def init_state(self, p: Array, *args: Any, **options: Any) -> dict[str, Any]:
+        """What is kept for the parameter `p` between steps, before the first one."""
+        return {}
+
+    def update(self, p: Array, g: Array, state: dict[str, Any], *args: Any, **options: Any) -> None:
+        """Change the parameter `p` in place, given its gradient."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define update(p, g, state, *, ...) or step(closure=None)"
+        )
+
+    # -- the step ----------------------------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; returns the loss that `closure`, if given, computes anew."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.gradient is not None]
+            if group.get("capturable") or group.get("differentiable"):
+                _refuse(group, params)
+            options = {name: _number(group[name]) for name in self._update_names if name != "xp"}
+            for p in params:
+                if "xp" in self._update_names:
+                    options["xp"] = backend.module_of(p.array)
+                self._update_parameter(p, group, options)
+        return loss
+
+    def _update_parameter(self, p: Any, group: dict[str, Any], options: dict[str, Any]) -> None:
+        """Run `update` on the arrays of one parameter, of its gradient and of its state."""
+        array, g = p.array, p.gradient.array
+        if group.get("maximize"):
+            g = -g
+        state = self.state.get(p)
+        if not state and self._init_names is not None:
+            state = self._first_state(p, group)
+        arrays = {name: v.array for name, v in state.items() if isinstance(v, Variable)} if state else {}
+        if "step" in arrays:
+            count = arrays["step"]
+            count += 1  # in place: it is the array of state["step"]
+            arrays["step"] = count.item()
+        known = len(arrays)
+        try:
+            if self.elementwise and array.nbytes >= 2 * CHUNK and _same_layout(array, [g, *arrays.values()]):
+                self._update_in_pieces(array, g, arrays, options)
+            else:
+                self.update(array, g, arrays, **options)
+        except ValueError as error:
+            raise shape_error(type(self).__name__, [*arrays.values(), g, array], error) from None
+        if len(arrays) > known:
+            self._keep(p, {name: a for name, a in arrays.items() if not state or state.get(name) is None})
+        p.counter[0] += 1
+
+    def _update_in_pieces(self, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]) -> None:
+        """`update` on corresponding stretches of memory, one after the other.
+
+        Temporaries of a whole update of 4M elements go through main memory at every operation; in pieces they stay in
+        the cache (Adam 17 -> 10 ms).
+        """
+        order: Any = "C" if p.flags.c_contiguous else "F"
+        flat = {name: a.reshape(-1, order=order) for name, a in state.items() if name != "step"}
+        flat_p, flat_g = p.reshape(-1, order=order), g.reshape(-1, order=order)
+        length, pieces = CHUNK // p.itemsize, []
+        for start in range(0, p.size, length):
+            part = slice(start, start + length)
+            pieces.append({**state, **{name: a[part] for name, a in flat.items()}})
+            self.update(flat_p[part], flat_g[part], pieces[-1], **options)
+        for name in pieces[0].keys() - state.keys():
+            state[name] = np.concatenate([piece[name] for piece in pieces]).reshape(p.shape, order=order)
+
+    def _first_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
+        """The state before the first step."""
+        names = self._init_names or ()
+        options = {name: _number(group[name]) for name in names if name != "xp"}
+        if "xp" in names:
+            options["xp"] = backend.module_of(p.array)
+        return self._keep(p, self.init_state(p.array, **options))
+
+    def _keep(self, p: Any, arrays: dict[str, Any]) -> dict[str, Any]:
+        """Add arrays to the state of `p`, as tensors."""
+        state = self.state[p]
+        for name, value in arrays.items():
+            state[name] = _step_count(value) if name == "step" else wrap(backend.as_array(value))
+        return state
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or fill them with zeros if not `set_to_none`."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                g = p.gradient
+                if set_to_none:
+                    p.gradient = None
+                elif g is not None:
+                    g.node, g.output_nr, g.needs_grad = None, 0, False
+                    g.array.fill(0)
+                    g.counter[0] += 1
+
+    # -- groups ------------------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Optimize further parameters: `{"params": tensors or (name, tensor) pairs, hyper-parameters of their own}`."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "will change between runs. Please use a list instead."
+            )
+        params = [params] if isinstance(params, Variable) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple)]
+        if names and len(names) != len(params):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        if names:
+            params = [p[1] for p in params]
+            param_group["param_names"] = names
+        param_group["params"] = params
+        for p in params:
+            if not isinstance(p, Variable):
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
+            if not (self.defaults.get("differentiable") or p.node is None or p.retains_grad):  # type: ignore[attr-defined]
+                raise ValueError("can't optimize a non-leaf Tensor")
+        for name, default in self.defaults.items():
+            param_group.setdefault(name, default)
+        if len(params) != len(set(params)):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
+                "see github.com/pytorch/pytorch/issues/40967 for more information",
+                UserWarning,
+                stacklevel=3,
+            )
+        for group in self.param_groups:
+            if bool(names) != ("param_names" in group):
+                raise ValueError(
+                    f"all optimizer param groups should be with/without names. cannot add param group "
+                    f"{'with' if names else 'without'} names to the optimizer"
+                )
+        if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(params):
+            raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(param_group)
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__} ("
+        for i, group in enumerate(self.param_groups):
+            entries = [f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params"]
+            text += f"\nParameter Group {i}\n" + "".join(entries)
+        return text + ")"
+
+    # -- saving ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """`{"state": {number of a parameter: its state}, "param_groups": [{..., "params": [numbers]}]}`.
+
+        Parameters are numbered in the order of the groups. The state's tensors are the live ones: deepcopy keeps them.
+        """
+        for hook in self._optimizer_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+            hook(self)
+        number: dict[Any, int] = {}
+        groups, start = [], 0
+        for group in self.param_groups:
+            for i, p in enumerate(group["params"], start):
+                number.setdefault(p, i)
+            start += len(group["params"])
+            packed = {name: value for name, value in group.items() if name != "params"}
+            groups.append({**packed, "params": [number[p] for p in group["params"]]})
+        state = {number[k] if isinstance(k, Variable) else k: v for k, v in self.state.items()}
+        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in self._optimizer_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+            result = _or(hook(self, result), result)
+        return result
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over state and hyper-parameters that `state_dict` gave, for as many parameters in as many groups.
+
+        Tensors are cast to their parameter's dtype and device, all but "step"; those that need no cast are shared with
+        `state_dict`, as in torch.
+        """
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+            state_dict = _or(hook(self, state_dict), state_dict)
+        saved = deepcopy(state_dict["param_groups"])
+        if len(saved) != len(self.param_groups):
+            raise ValueError(
+                f"loaded state dict has a different number of parameter groups: {len(saved)} instead of "
+                f"{len(self.param_groups)}"
+            )
+        tensors: dict[Any, Any] = {}
+        for group, new in zip(self.param_groups, saved, strict=True):
+            if len(group["params"]) != len(new["params"]):
+                raise ValueError(
+                    f"loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                    f"{len(new['params'])} parameters instead of {len(group['params'])}"
+                )
+            tensors.update(zip(new["params"], group["params"], strict=True))
+            new["params"] = group["params"]
+            if "param_names" in group:
+                new.setdefault("param_names", group["param_names"])
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            state[tensors.get(key, key)] = _cast_like(tensors[key], value) if key in tensors else value
+        self.__setstate__({"state": state, "param_groups": saved})
+        for hook in self._optimizer_load_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+            hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._make_hooks()
+        for group in self.param_groups:
+            for name, value in self.late_options.items():
+                group.setdefault(name, value)
+        for entry in self.state.values():
+            if isinstance(entry, dict) and isinstance(entry.get("step"), (int, float)):
+                entry["step"] = _step_count(entry["step"])
+
+
+def _keywords(method: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = inspect.signature(method).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def _number(value: Any) -> Any:
+    """A hyper-parameter given as a tensor of one element, or a tuple of such, as Python numbers."""
+    if isinstance(value, Variable):
+        return value.array.item()
+    return tuple([_number(v) for v in value]) if type(value) is tuple else value
+
+
+def _step_count(value: float) -> Any:
+    """A count of steps as torch keeps it: a 0-dim float tensor on the CPU."""
+    double = backend.get_default_dtype() is backend.float64
+    return wrap(np.array(value, np.float64 if double else np.float32))
+
+
+def _same_layout(p: Array, others: Iterable[Any]) -> bool:
+    """True if `p` and all arrays among `others` lie in memory without gaps and in the same order."""
+    arrays = [a for a in others if not isinstance(a, float)]
+    return p.flags.forc and all(
+        type(a) is np.ndarray and a.shape == p.shape and a.strides == p.strides and a.dtype == p.dtype for a in arrays
+    )
+
+
+def _refuse(group: dict[str, Any], params: list[Any]) -> None:
+    """Errors for the two options that arrays on the CPU, or updates on arrays at all, cannot honour."""
+    if group.get("capturable") and any(isinstance(p.array, np.ndarray) for p in params):
+        raise AssertionError("If capturable=True, params and state_steps must be on supported devices: ['cuda'].")
+    if group.get("differentiable"):
+        raise NotImplementedError(
+            "differentiable=True: updates run on plain arrays, nothing is recorded. To differentiate through a step, "
+            "write it out with tensor operations."
+        )
+
+
+def _cast_like(p: Any, value: Any, name: Any = None) -> Any:
+    """State in the dtype and on the device of its parameter, except the count of steps."""
+    if isinstance(value, Variable):
+        if name == "step":
+            return value
+        dtype = p.dtype if p.array.dtype.kind == "f" else None
+        return value.to(dtype=dtype, device=p.device)  # type: ignore[attr-defined]
+    if isinstance(value, dict):
+        return {k: _cast_like(p, v, k) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return type(value)(_cast_like(p, v) for v in value)
+    return value
+
+
+def _or(replacement: Any, value: Any) -> Any:
+    return value if replacement is None else replacement
+
+
+def _typename(value: Any) -> str:
+    if isinstance(value, Variable):
+        return value.type()  # type: ignore[attr-defined]
+    cls = type(value)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+# -- for subclasses ----------------------------------------------------------------------------------------------------
+
+
+def check(valid: bool, what: str, value: Any) -> None:
+    """ValueError `Invalid <what>: <value>` unless `valid`."""
+    if not valid:
+        raise ValueError(f"Invalid {what}: {value}")
+
+
+def check_not_negative(what: str, value: Any) -> None:
+    """ValueError `Invalid <what>: <value>` for negative numbers and nan."""
+    check(0.0 <= value, what, value)  # noqa: SIM300  what cannot be compared is refused with torch's words
+
+
+def check_tensor_lr(lr: Any) -> None:
+    """ValueError for a learning rate that is a tensor of several elements."""
+    if isinstance(lr, Variable) and lr.array.size != 1:
+        raise ValueError(f"Tensor lr must be 1-element: it has shape {list(lr.array.shape)}")
+
+
+def check_fused(defaults: dict[str, Any]) -> None:
+    """RuntimeError for options that exclude each other in torch; `fused` and `foreach` change nothing else here."""
+    if defaults["fused"] and defaults["differentiable"]:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if defaults["fused"] and defaults["foreach"]:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def move_towards(mean: Array, value: Array, weight: float) -> None:
+    """mean += weight (value - mean), in place; from the nearer end, so that weight 1 gives `value` exactly."""
+    if weight < 0.5:
+        mean += weight * (value - mean)
+    else:
+        mean[...] = value - (1 - weight) * (value - mean)
