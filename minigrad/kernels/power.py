@@ -16,7 +16,7 @@ def power(base: Any, exponent: float, xp: ModuleType) -> Any:
     if exponent == 2:
         return base * base
     if base.dtype.kind != "f":
-        return _integer_power(base, exponent, xp)
+        return base.copy() if exponent == 1 else xp.power(base, exponent)
     if exponent in _SMALL:
         return _SMALL[exponent](base, xp)
     if xp is not np or not float(exponent).is_integer():
@@ -33,14 +33,6 @@ _SMALL = {
     1: lambda x, xp: x.copy(),
     3: lambda x, xp: x * x * x,
 }
-
-
-def _integer_power(base: Any, exponent: float, xp: ModuleType) -> Any:
-    if exponent < 0:
-        raise RuntimeError(
-            "Integers to negative integer powers are not allowed.\nConvert the tensor first, for example with .float()"
-        )
-    return base.copy() if exponent == 1 else xp.power(base, exponent)
 
 
 def integer_powers(base: Any, exponent: Any, xp: ModuleType) -> Any:

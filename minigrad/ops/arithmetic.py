@@ -223,6 +223,10 @@ def pow(input: Any, exponent: Any) -> Any:
     The derivative by a zero exponent is 0, and so is that by the exponent where 0 ** exponent is 0 or 1.
     """
     if type(exponent) in NUMBERS:
+        if exponent < 0 and type(exponent) is int and unwrap(input).dtype.kind != "f":
+            raise RuntimeError(
+                "Integers to negative integer powers are not allowed.\nConvert the tensor first, as with .float()"
+            )
         return _pow_to_number(input, exponent)
     return (_pow_of_number if type(input) in NUMBERS else _pow)(input, exponent)
 
@@ -378,8 +382,10 @@ _lerp.derivative(
 def _check_lerp(input: Any, **others: Any) -> None:
     dtype = unwrap(input).dtype
     for name, tensor in others.items():
-        if (other := unwrap(tensor).dtype) != dtype:
-            raise RuntimeError(f"expected dtype {C_NAMES[str(dtype)]} for `{name}` but got dtype {C_NAMES[str(other)]}")
+        other = unwrap(tensor)
+        if other.dtype != dtype and (other.ndim or name != "weight"):  # a 0-dim weight may be of any dtype
+            a, b = C_NAMES[str(dtype)], C_NAMES[str(other.dtype)]
+            raise RuntimeError(f"expected dtype {a} for `{name}` but got dtype {b}")
     need_float(unwrap(input), "lerp_kernel_scalar")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
+from minigrad.ops.checks import as_integer, refuse_bool
 from minigrad.ops.compare import isnan, where
 
 __all__ = ["maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max", "clip"]
@@ -83,20 +84,25 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
         return _clamp(input, min, max)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    if unwrap(input).dtype.kind != "f" and (type(min) is float or type(max) is float):
-        input = input.to(backend.get_default_dtype())
+    if unwrap(input).dtype.kind != "f":
+        input = input.to(backend.result_type([x for x in (unwrap(input), min, max) if x is not None]))
     return _clamp_numbers(input, min, max)
 
 
 @Op(node="ClampBackward1")
 def _clamp_numbers(input, min: float | None, max: float | None, *, xp):
     """The input between two numbers, one of which may be None."""
+    if input.dtype.kind != "f":
+        refuse_bool(input, "clamp_scalar_cpu")
+        min, max = (None if x is None else as_integer(x, input.dtype) for x in (min, max))
     return _between(input, min, max, xp)
 
 
 @Op(promote="common")
 def _clamp(input, min, max, *, xp):
     """The input between two tensors, one of which may be a number or None."""
+    if min is not None and max is not None:
+        refuse_bool(input, "clamp_cpu")
     return _between(input, min, max, xp)
 
 
@@ -155,12 +161,14 @@ def _clamp_max(input, max, *, xp):
 @Op(promote="common", node="ClampMinBackward0")
 def _clamp_min_number(input, min, *, xp):
     """The input, at least the number `min`."""
+    refuse_bool(input, "clamp_min_scalar_cpu")
     return xp.maximum(input, min)
 
 
 @Op(promote="common", node="ClampMaxBackward0")
 def _clamp_max_number(input, max, *, xp):
     """The input, at most the number `max`."""
+    refuse_bool(input, "clamp_max_scalar_cpu")
     return xp.minimum(input, max)
 
 

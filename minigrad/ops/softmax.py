@@ -28,7 +28,7 @@ def _softmax(input, dim: int, *, xp):
         return xp.exp(input - input)
     out = input - input.max(axis=dim, keepdims=True)
     xp.exp(out, out=out)
-    out /= out.sum(axis=dim, keepdims=True)
+    out /= xp.add.reduce(out, axis=dim, keepdims=True)
     return out
 
 
@@ -41,7 +41,7 @@ def _log_softmax(input, dim: int, *, xp):
     if input.ndim == 0:
         return input - input
     out = input - input.max(axis=dim, keepdims=True)
-    out -= xp.log(xp.exp(out).sum(axis=dim, keepdims=True))
+    out -= xp.log(xp.add.reduce(xp.exp(out), axis=dim, keepdims=True))
     return out
 
 
