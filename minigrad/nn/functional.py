@@ -1,0 +1,172 @@
+"""torch.nn.functional: the operations of neural networks as functions. Most are those of `minigrad.ops`.
+
+Here are added: the activations with torch's `inplace=`, and functions composed of several operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.ops import activation
+from minigrad.ops.activation import (
+    gelu,
+    hardshrink,
+    logsigmoid,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+)
+from minigrad.ops.affine import linear
+from minigrad.ops.classification import cross_entropy, nll_loss
+from minigrad.ops.conv import conv1d, conv2d, conv3d
+from minigrad.ops.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
+from minigrad.ops.einsum import einsum
+from minigrad.ops.elementwise import sigmoid, tanh
+from minigrad.ops.gated import glu, prelu, rrelu
+from minigrad.ops.inplace import in_place
+from minigrad.ops.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
+
+try:  # INTERIM
+    from minigrad.ops.pad import pad
+except ImportError:
+    pad = None
+from minigrad.ops.pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
+from minigrad.ops.softmax import log_softmax, softmax, softmin
+
+__all__ = [
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
+    "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "relu_", "rrelu",
+    "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
+    "tanhshrink", "threshold", "threshold_", "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d",
+    "feature_alpha_dropout", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
+    "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "max_pool1d", "max_pool2d", "max_pool3d", "bilinear",
+    "linear", "pad", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss",
+    "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
+]  # fmt: skip
+
+
+# -- activations that may overwrite their input -----------------------------------------------------------------------
+
+
+relu_ = in_place(activation.relu, "relu_")
+leaky_relu_ = in_place(activation.leaky_relu, "leaky_relu_")
+threshold_ = in_place(activation.threshold, "threshold_")
+hardtanh_ = in_place(activation.hardtanh, "hardtanh_")
+elu_ = in_place(activation.elu, "elu_")
+selu_ = in_place(activation.selu, "selu_")
+celu_ = in_place(activation.celu, "celu_")
+_hardsigmoid_ = in_place(activation.hardsigmoid, "hardsigmoid_")
+_hardswish_ = in_place(activation.hardswish, "hardswish_")
+_silu_ = in_place(activation.silu, "silu_")
+_mish_ = in_place(activation.mish, "mish_")
+
+
+def relu(input: Any, inplace: bool = False) -> Any:
+    """max(input, 0); slope 0 at 0."""
+    return relu_(input) if inplace else activation.relu(input)
+
+
+def relu6(input: Any, inplace: bool = False) -> Any:
+    """input moved into [0, 6]."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
+    """input where it is positive, else negative_slope * input."""
+    return (leaky_relu_ if inplace else activation.leaky_relu)(input, negative_slope)
+
+
+def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
+    """input where it is greater than `threshold`, else `value`."""
+    return (threshold_ if inplace else activation.threshold)(input, threshold, value)
+
+
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
+    """input moved into [min_val, max_val]."""
+    return (hardtanh_ if inplace else activation.hardtanh)(input, min_val, max_val)
+
+
+def hardsigmoid(input: Any, inplace: bool = False) -> Any:
+    """input / 6 + 1/2 moved into [0, 1]."""
+    return (_hardsigmoid_ if inplace else activation.hardsigmoid)(input)
+
+
+def hardswish(input: Any, inplace: bool = False) -> Any:
+    """input * hardsigmoid(input)."""
+    return (_hardswish_ if inplace else activation.hardswish)(input)
+
+
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    return (elu_ if inplace else activation.elu)(input, alpha)
+
+
+def selu(input: Any, inplace: bool = False) -> Any:
+    """elu with the two constants that keep mean 0 and variance 1."""
+    return (selu_ if inplace else activation.selu)(input)
+
+
+def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
+    return (celu_ if inplace else activation.celu)(input, alpha)
+
+
+def silu(input: Any, inplace: bool = False) -> Any:
+    """input * sigmoid(input)."""
+    return (_silu_ if inplace else activation.silu)(input)
+
+
+def mish(input: Any, inplace: bool = False) -> Any:
+    """input * tanh(softplus(input))."""
+    return (_mish_ if inplace else activation.mish)(input)
+
+
+# -- composed of several operations -----------------------------------------------------------------------------------
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """out[..., k] = sum over i, j of input1[..., i] * weight[k, i, j] * input2[..., j], plus bias[k].
+
+    RuntimeError for shapes that do not fit.
+    """
+    a, b, w = input1.array.shape, input2.array.shape, weight.array.shape
+    if len(a) != len(b):
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {len(a)} and {len(b)}")
+    for i, (n, m) in enumerate(zip(a[:-1], b[:-1])):
+        if n != m:
+            raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {i}: got {n} and {m}")
+    for i, size in enumerate((a[-1], b[-1]), start=1):
+        if size != w[i]:
+            raise RuntimeError(f"bilinear(): input{i} size does not match weight size: got {size} but expected {w[i]}")
+    if bias is not None and bias.array.shape != w[:1]:
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {list(bias.array.shape)} but expected {w[0]}"
+        )
+    out = einsum("...i,kij,...j->...k", input1, weight, input2)
+    return out if bias is None else out + bias

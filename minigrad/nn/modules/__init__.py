@@ -1,0 +1,14 @@
+"""The layers, a file a family."""
+
+from minigrad.nn.modules.activation import *
+from minigrad.nn.modules.batchnorm import *
+from minigrad.nn.modules.container import *
+from minigrad.nn.modules.conv import *
+from minigrad.nn.modules.dropout import *
+from minigrad.nn.modules.linear import *
+from minigrad.nn.modules.loss import *
+from minigrad.nn.modules.normalization import *
+from minigrad.nn.modules.parameter_container import *
+from minigrad.nn.modules.pooling import *
+from minigrad.nn.modules.rnn import *
+from minigrad.nn.modules.sparse import *

@@ -1,0 +1,262 @@
+"""Recurrent layers, stacked and in both directions, composed of one step a time.
+
+For every layer and direction: weight_ih and bias_ih act on the input, weight_hh and bias_hh on the state of the step
+before; their rows are those of the gates, one block of `hidden_size` after the other, in the order in which the steps
+name them.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, ClassVar
+
+from minigrad import backend, ops
+from minigrad.nn import functional as F
+from minigrad.nn import init
+from minigrad.nn.module import Module
+from minigrad.nn.parameter import Parameter
+from minigrad.ops import create
+from minigrad.ops.elementwise import sigmoid, tanh
+
+__all__ = ["GRU", "LSTM", "RNN"]
+
+State = tuple[Any, ...]  # what one direction of one layer carries from step to step, each (N, hidden_size)
+
+
+class _Recurrent(Module):
+    """What the three have in common. All parameters start uniform on +-1/sqrt(hidden_size)."""
+
+    gates: ClassVar[int]  # blocks of rows in the weights
+    states: ClassVar[int] = 1  # tensors in a state
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        _check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        _check_dropout(dropout, num_layers)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        rows = self.gates * hidden_size
+        for layer in range(num_layers):
+            width = hidden_size * self._directions if layer else input_size
+            for suffix in self._suffixes(layer):
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
+                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
+                for name, shape in shapes.items():
+                    setattr(self, name + suffix, Parameter(create.empty(shape, device=device, dtype=dtype)))
+        self.reset_parameters()
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def _suffixes(self, layer: int) -> list[str]:
+        """What is put after the names of the parameters of each direction."""
+        return [f"_l{layer}", f"_l{layer}_reverse"][: self._directions]
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Does nothing: torch moves the parameters together in GPU memory here."""
+
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+        """The next state, whose first part is the output, from `x`, the input's part of it, and the state before."""
+        raise NotImplementedError
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """(output, last state) for `input` (T, N, input_size), (N, T, input_size) if batch_first, or (T, input_size).
+
+        output has D * hidden_size features, D being 2 if bidirectional; the last state, and `hx`, the first one (zeros
+        by default), are (D * num_layers, N, hidden_size); for LSTM a pair of such tensors.
+        """
+        self._check_input(input)
+        batched = input.dim() == 3
+        if not batched:
+            input = input.unsqueeze(1)
+        elif self.batch_first:
+            input = input.transpose(0, 1)
+        initial = self._initial_states(hx, input, batched)
+        output, last = self._run(input, initial)
+        if not batched:
+            output, last = output.squeeze(1), [part.squeeze(1) for part in last]
+        elif self.batch_first:
+            output = output.transpose(0, 1)
+        return output, (tuple(last) if self.states > 1 else last[0])
+
+    def _run(self, x: Any, initial: list[State]) -> tuple[Any, list[Any]]:
+        """All layers over a sequence (T, N, features): the last layer's outputs, and the last states stacked."""
+        last: list[State] = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for suffix in self._suffixes(layer):
+                backwards = suffix.endswith("reverse")
+                sequence, state = self._run_direction(x, initial[len(last)], suffix, backwards)
+                outputs.append(sequence)
+                last.append(state)
+            x = ops.cat(outputs, -1) if self.bidirectional else outputs[0]
+            if self.dropout and layer < self.num_layers - 1:
+                x = F.dropout(x, self.dropout, self.training)
+        return x, [ops.stack(parts) for parts in zip(*last)]
+
+    def _run_direction(self, x: Any, state: State, suffix: str, backwards: bool) -> tuple[Any, State]:
+        """One layer in one direction: its outputs (T, N, hidden_size) and its last state."""
+        weight_hh, bias_hh = getattr(self, "weight_hh" + suffix), getattr(self, "bias_hh" + suffix, None)
+        weight_ih, bias_ih = getattr(self, "weight_ih" + suffix), getattr(self, "bias_ih" + suffix, None)
+        steps = F.linear(x, weight_ih, bias_ih).unbind(0)
+        outputs = []
+        for step in reversed(steps) if backwards else steps:
+            state = self.step(step, state, weight_hh, bias_hh)
+            outputs.append(state[0])
+        return ops.stack(outputs[::-1] if backwards else outputs), state
+
+    # -- checks ------------------------------------------------------------------------------------------------------
+
+    def _check_input(self, input: Any) -> None:
+        name = self._get_name()
+        if input.dim() not in (2, 3):
+            raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+        weight = self.weight_ih_l0
+        if input.dtype is not weight.dtype:
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
+                f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
+            )
+        if input.size(-1) != self.input_size:
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.size(-1)}"
+            )
+
+    def _initial_states(self, hx: Any, input: Any, batched: bool) -> list[State]:
+        """The first state of every layer and direction."""
+        shape = (self.num_layers * self._directions, input.size(1), self.hidden_size)
+        if hx is None:
+            zeros = create.zeros(shape, dtype=input.dtype, device=backend.device_of(input.array))
+            parts = [zeros] * self.states
+        else:
+            parts = self._checked(hx, shape, batched)
+        return list(zip(*[part.unbind(0) for part in parts]))
+
+    def _checked(self, hx: Any, shape: tuple[int, ...], batched: bool) -> list[Any]:
+        """The parts of `hx`, each of `shape`; those of an unbatched input get their batch of one."""
+        parts = [hx] if self.states == 1 else list(hx)
+        ndims = [part.dim() for part in parts]
+        if any(n != (3 if batched else 2) for n in ndims):
+            wanted = "batched 3-D" if batched else "unbatched 2-D"
+            names = "hx and cx should" if self.states > 1 else "hx should"
+            got = ", ".join(f"{n}-D" for n in ndims)
+            got = f"({got}) tensors" if self.states > 1 else f"{got} tensor"
+            raise RuntimeError(f"For {wanted} input, {names} also be {3 if batched else 2}-D but got {got}")
+        if not batched:
+            parts = [part.unsqueeze(1) for part in parts]
+        for i, part in enumerate(parts):
+            if part.array.shape != shape:
+                which = f"hidden[{i}]" if self.states > 1 else "hidden"
+                raise RuntimeError(f"Expected {which} size {shape}, got {list(part.array.shape)}")
+        return parts
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        if self.num_layers != 1:
+            parts.append(f"num_layers={self.num_layers}")
+        if self.bias is not True:
+            parts.append(f"bias={self.bias}")
+        if self.batch_first:
+            parts.append("batch_first=True")
+        if self.dropout:
+            parts.append(f"dropout={self.dropout}")
+        if self.bidirectional:
+            parts.append("bidirectional=True")
+        return ", ".join(parts)
+
+
+def _check_sizes(**sizes: Any) -> None:
+    if not isinstance(sizes["hidden_size"], int):
+        raise TypeError(f"hidden_size should be of type int, got: {type(sizes['hidden_size']).__name__}")
+    for name, size in sizes.items():
+        if size <= 0:
+            raise ValueError(f"{name} must be greater than zero, got {size}")
+
+
+def _check_dropout(dropout: Any, num_layers: int) -> None:
+    if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
+        raise ValueError(
+            "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
+        )
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            f"dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
+            f"greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+class RNN(_Recurrent):
+    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu of it (Elman 1990); see `forward`."""
+
+    gates = 1
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any,
+                 **kwargs: Any) -> None:  # fmt: skip
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        super().__init__(input_size, hidden_size, num_layers, *args, **kwargs)
+        self.nonlinearity = nonlinearity
+
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+        total = x + F.linear(state[0], weight_hh, bias_hh)
+        return (tanh(total) if self.nonlinearity == "tanh" else F.relu(total),)
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997): gates i, f, o and candidate g from x and h; see
+    `forward`.
+
+    c' = f c + i g, h' = o tanh(c').
+    """
+
+    gates = 4
+    states = 2
+
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+        h, c = state
+        i, f, g, o = (x + F.linear(h, weight_hh, bias_hh)).chunk(4, -1)
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        return sigmoid(o) * tanh(c), c
+
+
+class GRU(_Recurrent):
+    """Gated recurrent unit (Cho et al. 2014), as cuDNN computes it: gates r and z, candidate n; see `forward`.
+
+    n = tanh(x_n + r h_n), h' = (1 - z) n + z h, with x_n and h_n the candidate's rows of the two products.
+    """
+
+    gates = 3
+
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+        (h,) = state
+        x_r, x_z, x_n = x.chunk(3, -1)
+        h_r, h_z, h_n = F.linear(h, weight_hh, bias_hh).chunk(3, -1)
+        r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+        n = tanh(x_n + r * h_n)
+        return (n + z * (h - n),)

@@ -1,0 +1,145 @@
+"""A module's state as a flat dict of tensors with dotted names, and back: `state_dict` and `load_state_dict`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from minigrad import backend
+from minigrad.autograd.variable import Variable
+from minigrad.nn.parameter import Parameter
+from minigrad.ops.inplace import bump
+
+if TYPE_CHECKING:
+    from minigrad.nn.module import Module
+
+
+class _IncompatibleKeys(NamedTuple):
+    """Names that the module has and the dict has not, and the other way round."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+class StateDict(OrderedDict):
+    """Names to tensors, with the version of each module's layout in `_metadata`, as torch keeps it."""
+
+    _metadata: OrderedDict[str, dict[str, Any]]
+
+
+def state_dict(self: Module, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    """All parameters and persistent buffers by dotted name, on the memory that the module uses, without history.
+
+    With `keep_vars` they are the parameters themselves; `destination` is the dict to add to, `prefix` goes before
+    names.
+    """
+    if destination is None:
+        destination = StateDict()
+        destination._metadata = OrderedDict()
+    if hasattr(destination, "_metadata"):
+        destination._metadata[prefix[:-1]] = {"version": self._version}
+    self._save_to_state_dict(destination, prefix, keep_vars)
+    for name, child in self._modules.items():
+        if child is not None:
+            child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+    return destination
+
+
+def save_own(self: Module, destination: Any, prefix: str, keep_vars: bool) -> None:
+    """Add the module's own parameters and persistent buffers, not those of its children."""
+    for name, tensor in _own_state(self).items():
+        destination[prefix + name] = tensor if keep_vars else tensor.detach()
+
+
+def _own_state(module: Module) -> dict[str, Any]:
+    buffers = {n: b for n, b in module._buffers.items() if n not in module._non_persistent_buffers_set}
+    return {name: t for name, t in {**module._parameters, **buffers}.items() if t is not None}
+
+
+def load_state_dict(
+    self: Module, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+) -> _IncompatibleKeys:
+    """Copy the values of `state_dict` into the parameters and buffers of the same names.
+
+    strict   RuntimeError if names are missing or left over; without it they are returned
+    assign   take the tensors of the dict themselves in place of the module's, dtype and device included
+
+    RuntimeError, naming each, for tensors of another shape; what fits has been loaded by then.
+    """
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+    metadata = getattr(state_dict, "_metadata", None) or {}
+    missing: list[str] = []
+    unexpected: list[str] = []
+    errors: list[str] = []
+
+    def load(module: Module, given: Mapping[str, Any], prefix: str) -> None:
+        about = {**metadata.get(prefix[:-1], {}), "assign_to_params_buffers": assign}
+        module._load_from_state_dict(given, prefix, about, True, missing, unexpected, errors)
+        for name, child in module._modules.items():
+            if child is not None:
+                below = f"{prefix}{name}."
+                load(child, {k: v for k, v in given.items() if k.startswith(below)}, below)
+
+    load(self, dict(state_dict), "")
+    if strict:
+        for names, what in ((unexpected, "Unexpected"), (missing, "Missing")):
+            if names:
+                quoted = ", ".join(f'"{name}"' for name in names)
+                errors.insert(0, f"{what} key(s) in state_dict: {quoted}. ")
+    if errors:
+        listed = "\n\t".join(errors)
+        raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
+    return _IncompatibleKeys(missing, unexpected)
+
+
+def load_own(
+    self: Module,
+    state_dict: Mapping[str, Any],
+    prefix: str,
+    local_metadata: Mapping[str, Any],
+    strict: bool,
+    missing_keys: list[str],
+    unexpected_keys: list[str],
+    error_msgs: list[str],
+) -> None:
+    """Load the module's own parameters and buffers from the entries under `prefix`, and add to the three lists."""
+    own = _own_state(self)
+    for name, tensor in own.items():
+        key = prefix + name
+        if key not in state_dict:
+            missing_keys.append(key)
+            continue
+        value = state_dict[key]
+        if not isinstance(value, Variable):
+            error_msgs.append(
+                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
+                f"checkpoint but received {type(value)}"
+            )
+        elif value.array.shape != tensor.array.shape:
+            error_msgs.append(
+                f"size mismatch for {key}: copying a param with shape torch.Size({list(value.array.shape)}) from "
+                f"checkpoint, the shape in current model is torch.Size({list(tensor.array.shape)})."
+            )
+        elif local_metadata.get("assign_to_params_buffers"):
+            _assign(self, name, tensor, value)
+        else:
+            tensor.array[...] = backend.move(value.array, backend.device_of(tensor.array))
+            bump(tensor)
+    for key in state_dict:
+        if key.startswith(prefix):
+            head, below, _ = key[len(prefix) :].partition(".")
+            if head not in (self._modules if below else own):
+                unexpected_keys.append(key)
+
+
+def _assign(module: Module, name: str, before: Any, value: Any) -> None:
+    if isinstance(before, Parameter) and not isinstance(value, Parameter):
+        value = Parameter(value, before.requires_grad)
+    setattr(module, name, value)

@@ -1,0 +1,212 @@
+"""Random tensors, with torch's CPU stream: the same seed gives the same numbers as torch, on every device.
+
+New tensors (`rand`, `randn`, ...), draws with given probabilities (`bernoulli`, `multinomial`), and functions that fill
+a tensor in place (`uniform_`, ...). Random numbers have no derivative: a filled tensor has no history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.mode import mode
+from minigrad.autograd.variable import Variable, wrap
+from minigrad.kernels import choices, draws
+from minigrad.ops import create
+from minigrad.ops.inplace import bump, check_writable, move_history
+from minigrad.random import default_generator
+
+__all__ = [
+    "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "randperm", "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_", "normal_", "random_", "uniform_",
+]  # fmt: skip
+
+
+def _engine(generator: Any) -> Any:
+    return default_generator if generator is None else generator
+
+
+# -- new tensors -------------------------------------------------------------------------------------------------------
+
+
+def _new(draw: Callable[..., Any], size: tuple[Any, ...], generator: Any, dtype: Any, device: Any, grad: bool) -> Any:
+    """A tensor of shape `size` filled by `draw(engine, array)`."""
+    result = create.empty(*size, dtype=dtype, device=device, requires_grad=grad)
+    draw(_engine(generator), result.array)
+    return result
+
+
+def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Numbers uniform on [0, 1), of shape `size`."""
+    return _new(draws.uniform_, size, generator, dtype, device, requires_grad)
+
+
+def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Standard normal numbers, of shape `size`."""
+    return _new(draws.normal_, size, generator, dtype, device, requires_grad)
+
+
+def randint(
+    *bounds: int, low: int = 0, high: int | None = None, size: Any = None, generator: Any = None,
+    dtype: Any = backend.int64, device: Any = None, requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """Integers of [low, high): `randint(high, size)` or `randint(low, high, size)`; int64 unless `dtype` is given."""
+    rest = list(bounds)
+    if size is None and rest and not isinstance(rest[-1], int):
+        size = rest.pop()
+    if rest and high is None:
+        high = rest.pop()
+    low = rest.pop() if rest else low
+    if rest or high is None or size is None:
+        raise TypeError(
+            "randint() received an invalid combination of arguments: expected (high, size) or (low, high, size)"
+        )
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+
+    def draw(engine: Any, array: Any) -> None:
+        choices.random_(engine, array, low, high)
+
+    return _new(draw, (tuple(size),), generator, dtype, device, requires_grad)
+
+
+def randperm(
+    n: int, *, generator: Any = None, dtype: Any = backend.int64, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """The integers 0 ... n-1 in random order."""
+    array = choices.randperm(_engine(generator), n, backend.numpy_dtype(dtype))
+    return create.leaf(array if device is None else backend.move(array, device), requires_grad)
+
+
+def rand_like(
+    input: Any, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:  # fmt: skip
+    """Numbers uniform on [0, 1), of the shape, dtype and device of `input`."""
+    return _like(draws.uniform_, input, generator, dtype, device, requires_grad)
+
+
+def randn_like(
+    input: Any, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:  # fmt: skip
+    """Standard normal numbers, of the shape, dtype and device of `input`."""
+    return _like(draws.normal_, input, generator, dtype, device, requires_grad)
+
+
+def randint_like(
+    input: Any, low: int, high: int | None = None, *, generator: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, memory_format: Any = None,
+) -> Any:  # fmt: skip
+    """Integers of [0, low), or of [low, high), of the shape, dtype and device of `input`."""
+    start, end = (0, low) if high is None else (low, high)
+
+    def draw(engine: Any, array: Any) -> None:
+        choices.random_(engine, array, start, end)
+
+    return _like(draw, input, generator, dtype, device, requires_grad)
+
+
+def _like(draw: Callable[..., Any], input: Any, generator: Any, dtype: Any, device: Any, grad: bool) -> Any:
+    result = create.empty_like(input, dtype=dtype, device=device, requires_grad=grad)
+    draw(_engine(generator), result.array)
+    return result
+
+
+# -- with given means and probabilities --------------------------------------------------------------------------------
+
+
+def normal(
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """Normal numbers: of shape `size` with one mean and one standard deviation, or one for each element of the tensors
+    `mean` and `std`, broadcast together."""
+    tensors = [t for t in (mean, std) if isinstance(t, Variable)]
+    if not tensors:
+        if size is None:
+            raise TypeError("normal() received an invalid combination of arguments: numbers need a size")
+
+        def draw(engine: Any, array: Any) -> None:
+            draws.normal_(engine, array, mean, std)
+
+        return _new(draw, (tuple(size),), generator, dtype, device, requires_grad)
+    arrays = [t.array for t in tensors]
+    if isinstance(std, Variable) and (std.array < 0).any():
+        raise RuntimeError("normal expects all elements of std >= 0.0")
+    xp = backend.module_of(*arrays)
+    out = xp.empty(xp.broadcast_shapes(*[a.shape for a in arrays]), arrays[0].dtype)
+    draws.normal_(_engine(generator), out, 0.0, 1.0 if isinstance(std, Variable) else std)
+    if isinstance(std, Variable):
+        out *= std.array
+    out += mean.array if isinstance(mean, Variable) else mean
+    return wrap(out)
+
+
+def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
+    """1 with the probability that `input` has there (or with probability `p` everywhere), else 0."""
+    result = create.empty_like(input)
+    choices.bernoulli_(_engine(generator), result.array, input.array if p is None else p)
+    return result
+
+
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:
+    """Indices drawn with probabilities proportional to each row of `input`: (..., k) -> (..., num_samples)."""
+    return wrap(choices.multinomial(_engine(generator), input.array, num_samples, replacement))
+
+
+# -- in place ----------------------------------------------------------------------------------------------------------
+
+
+def _fill(input: Any, draw: Callable[..., Any], *parameters: Any, generator: Any) -> Any:
+    check_writable(input)
+    draw(_engine(generator), input.array, *parameters)
+    bump(input)
+    if mode.grad:
+        move_history(input, wrap(input.array))
+    return input
+
+
+def uniform_(input: Any, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
+    """Fill with numbers uniform on [low, to)."""
+    return _fill(input, draws.uniform_, low, to, generator=generator)
+
+
+def normal_(input: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
+    """Fill with normal numbers."""
+    return _fill(input, draws.normal_, mean, std, generator=generator)
+
+
+def log_normal_(input: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Any:
+    """Fill with numbers whose logarithm is normal."""
+    return _fill(input, draws.log_normal_, mean, std, generator=generator)
+
+
+def exponential_(input: Any, lambd: float = 1.0, *, generator: Any = None) -> Any:
+    """Fill with exponentially distributed numbers of mean 1 / lambd."""
+    return _fill(input, draws.exponential_, lambd, generator=generator)
+
+
+def cauchy_(input: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
+    """Fill with Cauchy distributed numbers."""
+    return _fill(input, draws.cauchy_, median, sigma, generator=generator)
+
+
+def geometric_(input: Any, p: float, *, generator: Any = None) -> Any:
+    """Fill with how many trials of probability `p` it takes to succeed once."""
+    return _fill(input, draws.geometric_, p, generator=generator)
+
+
+def bernoulli_(input: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
+    """Fill with 1, with probability `p` (a number or a tensor), else 0."""
+    chance = p.array if isinstance(p, Variable) else p
+    return _fill(input, choices.bernoulli_, chance, generator=generator)
+
+
+def random_(input: Any, *bounds: int, generator: Any = None) -> Any:
+    """Fill with integers: `random_(to)` of [0, to), `random_(low, to)` of [low, to), `random_()` up to what the dtype
+    counts
+    to exactly."""
+    low, high = (0, *bounds) if len(bounds) == 1 else bounds or (None, None)
+    return _fill(input, choices.random_, low, high, generator=generator)
