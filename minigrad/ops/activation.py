@@ -238,7 +238,8 @@ def softplus(input, beta: float = 1.0, threshold: float = 20.0, *, xp):
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input > threshold."""
     need_float(input, "softplus_cpu")
     x = input * beta
-    return select(x > threshold, input, xp.log1p(xp.exp(x)) / beta, xp)
+    smooth = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))  # no overflow, which a half would have from x = 12 on
+    return select(x > threshold, input, smooth / beta, xp)
 
 
 softplus.derivative(

@@ -10,6 +10,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.variable import unwrap
 from minigrad.ops.checks import need_float
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.elementwise import exp
@@ -69,7 +70,7 @@ def softmin(input: Any, dim: int | None = None, dtype: backend.dtype | None = No
 
 
 def _prepared(name: str, input: Any, dim: int | None, dtype: backend.dtype | None) -> tuple[Any, int]:
-    ndim = len(input.shape)
+    ndim = unwrap(input).ndim
     if dim is None:
         warnings.warn(
             f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an "

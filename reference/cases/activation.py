@@ -45,7 +45,8 @@ CASES = [
     Case(F + "elu", without_nan(0, low=-5, high=5, alpha=(0.5, 2.0)), "alpha"),
     Case(F + "selu", without_nan(0, low=-5, high=5)),
     Case(F + "celu", without_nan(0, low=-5, high=5, alpha=(1.0, 0.5, 2.0))),
-    Case(F + "gelu", kinked(0, low=-5, high=5, far=(), approximate=("none", "tanh"))),
+    # Both engines add 1 to an erf or tanh near -1: the tail has lost digits in either.
+    Case(F + "gelu", kinked(0, low=-5, high=5, far=(), approximate=("none", "tanh")), tolerance=Tolerance(1e-12)),
     Case(F + "silu", kinked(0, low=-5, high=5)),
     Case(F + "mish", kinked(0, low=-5, high=5)),
     Case(F + "softplus", kinked(0, low=-5, high=5)),
