@@ -41,7 +41,8 @@ def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
                     f"grad can be implicitly created only for scalar outputs; this one has shape "
                     f"{list(t.array.shape)}: reduce it (.sum(), .mean()) or pass gradient="
                 )
-            gradients[i] = wrap(backend.module_of(t.array).ones_like(t.array))
+            one = backend.module_of(t.array).array(1, t.array.dtype)  # quicker than ones_like
+            gradients[i] = wrap(one.reshape(t.array.shape) if t.array.ndim else one)
         elif not isinstance(g, Variable):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g.array.shape != t.array.shape:

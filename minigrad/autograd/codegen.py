@@ -300,6 +300,8 @@ def backward_source(d: Declaration) -> str:
     text.depth += 1
     if several and len(d.differentiable_outputs) == 1 and not d.many:
         text(f"g = g[{d.outputs.index(d.differentiable_outputs[0])}]")
+    if d.many:
+        text.block("if node.outputs == 1:", "g = [g]")  # the walk hands on a single gradient bare
     if several and (len(d.differentiable_outputs) > 1 or d.many):
         text("grads, g = g, next((gi for gi in g if gi is not None), None)")
         text.block("if g is None:", f"return (None,) * {count}")

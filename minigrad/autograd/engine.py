@@ -43,19 +43,18 @@ def walk(
     and further ones are added to it in place.
     """
     order, waiting = reachable(roots)
-    capture = {_key(*edge): None for edge in wanted or ()}
+    capture = {_key(edge): None for edge in wanted or ()}
     useful = None if wanted is None else _leading_to(capture, order)
     arrived: dict[Any, Any] = {}
     owned: set[Any] = set()
 
-    def deliver(target: Any, output_nr: int, g: Any, fresh: bool) -> None:
-        key = target if output_nr == 0 else (target, output_nr)
+    def deliver(edge: Edge, g: Any, fresh: bool) -> None:
+        target = edge[0]
+        key = edge if edge[1] else target
         if g is not None:
             before = arrived.get(key)
             if before is None:
                 arrived[key] = g
-                if fresh and target in waiting:
-                    owned.add(key)
             elif create_graph or key not in owned:
                 arrived[key] = backend.as_array(before + g)
                 owned.add(key)
@@ -63,26 +62,33 @@ def walk(
                 before += g
         if target in waiting:
             waiting[target] -= 1
-            if waiting[target] == 0 and (g := arrived.pop(target, None)) is not None:
-                g = _run_hooks(target.meta, g, create_graph)
-                if target in capture:
-                    capture[target] = g
-                elif wanted is None:
-                    accumulate(target, g, fresh=key in owned, create_graph=create_graph)
+            if waiting[target] == 0:
+                finish(target, fresh and g is arrived.get(target) or target in owned)
 
-    for (target, output_nr), g in zip(roots, gradients, strict=True):
-        deliver(target, output_nr, g, fresh=False)
+    def finish(leaf: Any, fresh: bool) -> None:
+        g = arrived.pop(leaf, None)
+        if g is None:
+            return
+        if leaf.meta is not None:
+            g = _run_hooks(leaf.meta, g, create_graph)
+        if leaf in capture:
+            capture[leaf] = g
+        elif wanted is None:
+            accumulate(leaf, g, fresh=fresh, create_graph=create_graph)
+
+    for edge, g in zip(roots, gradients, strict=True):
+        deliver(edge, g, fresh=False)
 
     for node in order:
         if node.outputs == 1:
             grads = g = arrived.pop(node, None)
-            if g is not None and (node.hooks is not None or node in capture):
+            if (node.hooks is not None or node in capture) and g is not None:
                 grads = g = _arrival(node, 0, node, g, capture, create_graph)
         else:
-            grads, g = [arrived.pop(_key(node, i), None) for i in range(node.outputs)], None
+            grads, g = [arrived.pop((node, i) if i else node, None) for i in range(node.outputs)], None
             for i, gi in enumerate(grads):
                 if gi is not None:
-                    grads[i] = _arrival(node, i, _key(node, i), gi, capture, create_graph)
+                    grads[i] = _arrival(node, i, (node, i) if i else node, gi, capture, create_graph)
         if useful is not None and node not in useful:
             continue
         results = node.apply_graph(grads) if create_graph else node.apply(grads)
@@ -90,13 +96,14 @@ def walk(
             node.release()
         for edge, result in zip(node.edges, results, strict=True):
             if edge is not None:
-                deliver(*edge, result, fresh=result is not g and getattr(result, "base", None) is None)
+                deliver(edge, result, result is not g and result is not None and result.base is None)
 
-    return [capture[_key(*edge)] for edge in wanted or ()]
+    return [capture[_key(edge)] for edge in wanted or ()]
 
 
-def _key(target: Any, output_nr: int) -> Any:
-    return target if output_nr == 0 else (target, output_nr)
+def _key(edge: Edge) -> Any:
+    """What gradients in transit are filed under: the target, or the edge where the target has several outputs."""
+    return edge if edge[1] else edge[0]
 
 
 def _leading_to(capture: dict[Any, Any], order: list[Node]) -> set[Node]:
@@ -104,7 +111,7 @@ def _leading_to(capture: dict[Any, Any], order: list[Node]) -> set[Node]:
     useful: set[Node] = set()
     for node in reversed(order):
         for edge in node.edges:
-            if edge is not None and (edge[0] in useful or _key(*edge) in capture):
+            if edge is not None and (edge[0] in useful or _key(edge) in capture):
                 useful.add(node)
                 break
     return useful

@@ -44,7 +44,9 @@ class OpNode(Node):
 
     def apply_graph(self, grads: Any) -> Sequence[Any]:
         d = self.declaration
-        present = grads if self.outputs == 1 else next((g for g in grads if g is not None), None)
+        if d.many and self.outputs == 1:
+            grads = [grads]  # the walk hands on a single gradient bare
+        present = grads if self.outputs == 1 and not d.many else next((g for g in grads if g is not None), None)
         if present is None:
             return (None,) * len(self.edges)
         names = self._tensors_by_name()
