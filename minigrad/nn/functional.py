@@ -46,6 +46,7 @@ try:  # INTERIM
     from minigrad.ops.pad import pad
 except ImportError:
     pad = None
+from minigrad.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -66,8 +67,9 @@ __all__ = [
     "tanhshrink", "threshold", "threshold_", "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d",
     "feature_alpha_dropout", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
     "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "max_pool1d", "max_pool2d", "max_pool3d", "bilinear",
-    "linear", "pad", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss",
-    "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
+    "linear", "pad", "batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss",
+    "smooth_l1_loss",
 ]  # fmt: skip
 
 
