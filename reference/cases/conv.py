@@ -43,9 +43,15 @@ def convolution(n: int, padding_names: bool = False, dilated: bool = True) -> Ca
 # What torch says of integers, and of two dtypes, depends on the kernel that it chooses for dilation and for empty
 # batches.
 ONE_KERNEL = {"dtypes": "tested on samples for which torch has one kernel"}
+NO_HALF = {
+    "half": "torch's half precision convolutions on the CPU now and then end the process with a segmentation fault"
+}
 
 CASES = [
-    *(Case(f"{F}conv{n}d", convolution(n), tolerance=SUMS, skip=ONE_KERNEL) for n in (1, 2, 3)),
-    *(Case(f"{F}conv{n}d", convolution(n, dilated=False), "not dilated", tolerance=SUMS) for n in (1, 2, 3)),
-    Case(F + "conv2d", convolution(2, padding_names=True), "padding name", tolerance=SUMS, skip=ONE_KERNEL),
+    *(Case(f"{F}conv{n}d", convolution(n), tolerance=SUMS, skip=ONE_KERNEL | NO_HALF) for n in (1, 2, 3)),
+    *(
+        Case(f"{F}conv{n}d", convolution(n, dilated=False), "not dilated", tolerance=SUMS, skip=NO_HALF)
+        for n in (1, 2, 3)
+    ),
+    Case(F + "conv2d", convolution(2, padding_names=True), "padding name", tolerance=SUMS, skip=ONE_KERNEL | NO_HALF),
 ]
