@@ -20,6 +20,12 @@ def cast(input, dtype: backend.dtype, source: backend.dtype):
 cast.derivative(input=lambda g, dtype, source: cast(g, source, dtype))
 
 
+@Op
+def truncated(input, dtype: backend.dtype):
+    """The values as integers or truth values of `dtype`, which want no gradient."""
+    return input.astype(backend.numpy_dtype(dtype))
+
+
 @Op(node="ToCopyBackward0")
 def move(input, where: str, source: str):
     """The values on device `where`; `source` is the device of `input`, to which the gradient goes back."""
@@ -68,7 +74,7 @@ def to(
     result = self
     have = backend.dtype_of(self.array)
     if dtype is not None and (want := backend.as_dtype(dtype)) is not have:
-        result = cast(result, want, have)
+        result = cast(result, want, have) if want.is_floating_point else truncated(result, want)
     if device is not None and (target := backend.canonical(device)) != (here := backend.device_of(self.array)):
         result = move(result, str(target), str(here))
     return clone(result) if copy and result is self else result

@@ -96,6 +96,12 @@ def check_writable(target: Any) -> None:
             "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
             "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
+    array = target.array
+    if 0 in array.strides and array.size and any(s == 0 and n > 1 for n, s in zip(array.shape, array.strides, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
     if not mode.grad:
         return
     if target.needs_grad and target.node is None:
@@ -147,6 +153,13 @@ def move_history(target: Any, value: Any) -> None:
         where = _region_of(target.array, base.array)
         _take_history(base, rewritten(base, value, where))
         _take_history(target, region(base, where))
+
+
+def follow_base(view: Any) -> None:
+    """Give a view the history of its region in the base, after the base's history has moved on through another view."""
+    base = view.base
+    if base is not None and base.needs_grad:
+        _take_history(view, region(base, _region_of(view.array, base.array)))
 
 
 def _take_history(target: Any, source: Any) -> None:

@@ -353,9 +353,12 @@ put_diagonal.derivative(input=lambda g, offset, dim1, dim2: diagonal(g, offset, 
 def expanded(input, shape: tuple, *, xp):
     """`input` seen in `shape`: leading dims and dims of size 1 are repeated with stride 0."""
     try:
-        return xp.broadcast_to(input, shape)
+        out = xp.broadcast_to(input, shape)
     except ValueError:
         raise _not_expandable(input, shape) from None
+    if xp is backend.np:
+        out.flags.writeable = input.flags.writeable  # NumPy protects it, torch looks when it is written to
+    return out
 
 
 @Op

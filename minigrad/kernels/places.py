@@ -1,0 +1,97 @@
+"""Reading and adding at places named by index arrays: `x[where]` and its adjoint.
+
+`where` is a tuple that names the leading dims of an array: each by a slice(None) or by an array of ints, negative ones
+counting from the end; or it is (mask,), one array of bools over the leading dims. NumPy's own indexing by arrays is general
+and slow: `take` along one axis and additions to a flat array by one flat index are several times faster.
+"""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+from typing import Any
+
+from minigrad.backend import np
+
+Where = tuple[Any, ...]
+
+
+def is_mask(where: Where) -> bool:
+    """True for (mask,)."""
+    return len(where) == 1 and where[0].dtype.kind == "b"
+
+
+def axis_of(where: Where) -> int | None:
+    """The one axis that `where` names by an array, None if there are several."""
+    axes = [axis for axis, part in enumerate(where) if type(part) is not slice]
+    return axes[0] if len(axes) == 1 else None
+
+
+def read(array: Any, where: Where, xp: ModuleType) -> Any:
+    """array[where], C-contiguous."""
+    if is_mask(where):
+        return _rows(array, where[0]).take(xp.flatnonzero(where[0]), axis=0)
+    if (axis := axis_of(where)) is not None:
+        return array.take(where[axis], axis=axis)
+    return xp.ascontiguousarray(array[where])
+
+
+def add(array: Any, where: Where, values: Any, xp: ModuleType) -> None:
+    """array[where] += values in place; a place named twice gets both. `array` is C-contiguous, `values` an array."""
+    if xp is not np:
+        xp.add.at(array, where, xp.broadcast_to(values, array[where].shape))
+    elif is_mask(where):
+        array[where] += values
+    else:
+        places = flat_places(where, array.shape)
+        np.add.at(array.reshape(-1), places.reshape(-1), np.broadcast_to(values, places.shape).reshape(-1))
+
+
+def added(values: Any, where: Where, shape: tuple[int, ...], xp: ModuleType) -> Any:
+    """Zeros of `shape` with `values` added at `where`: the adjoint of `read`."""
+    out = xp.zeros(shape, values.dtype)
+    if is_mask(where):
+        _rows(out, where[0])[xp.flatnonzero(where[0])] = values
+    elif xp is np:
+        add(out, where, values, xp)
+    else:
+        xp.add.at(out, where, values)
+    return out
+
+
+def _rows(array: Any, mask: Any) -> Any:
+    """`array` with the dims that `mask` covers made one."""
+    return array.reshape((mask.size, *array.shape[mask.ndim :]))
+
+
+def flat_places(where: Where, shape: tuple[int, ...]) -> Any:
+    """Where in the flattened array of `shape` the elements of array[where] come from, on the CPU.
+
+    As array[where], the result has the index arrays' dims in their place if they stand side by side, else in front.
+    """
+    where = where + (slice(None),) * (len(shape) - len(where))
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    arrays = [axis for axis, part in enumerate(where) if type(part) is not slice]
+    kept = [axis for axis, part in enumerate(where) if type(part) is slice]
+    together = arrays[-1] - arrays[0] == len(arrays) - 1
+    before = [axis for axis in kept if together and axis < arrays[0]]
+    after = [axis for axis in kept if axis not in before]
+
+    places = sum(np.where(where[axis] < 0, where[axis] + shape[axis], where[axis]) * strides[axis] for axis in arrays)
+    ndim = len(before) + places.ndim + len(after)
+    at = dict(zip(before, range(ndim))) | dict(zip(after, range(ndim - len(after), ndim)))
+    places = places.reshape(places.shape + (1,) * len(after))
+    for axis, position in at.items():
+        steps = np.arange(shape[axis]) * strides[axis]
+        places = places + steps.reshape([-1 if i == position else 1 for i in range(position, ndim)])
+    return places
+
+
+def out_of_bounds(where: Where, shape: tuple[int, ...]) -> IndexError | None:
+    """torch's error for the first index that is out of range, None if there is none."""
+    for axis, part in enumerate(where):
+        if type(part) is not slice and part.dtype.kind != "b":
+            wrong = part[(part >= shape[axis]) | (part < -shape[axis])]
+            if wrong.size:
+                return IndexError(f"index {wrong[0]} is out of bounds for dimension {axis} with size {shape[axis]}")
+    return None
