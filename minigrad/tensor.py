@@ -12,9 +12,10 @@ from minigrad.autograd.backward import tensor_backward
 from minigrad.autograd.hooks import RemovableHandle, add_hook, keep_gradient
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
-from minigrad.ops import cast, create
+from minigrad.ops import create
 from minigrad.size import Size
-from minigrad.tensor_ops import TensorOps
+from minigrad.tensor_convert import Conversions
+from minigrad.tensor_inplace import InPlaceOps
 
 NOT_A_LEAF = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
@@ -24,7 +25,7 @@ NOT_A_LEAF = (
 )
 
 
-class Tensor(TensorOps):
+class Tensor(InPlaceOps, Conversions):
     """An n-dimensional array with a history: torch's Tensor.
 
     `Tensor(data)` copies nested sequences to the default dtype, `Tensor(2, 3)` is uninitialised.
@@ -303,19 +304,6 @@ class Tensor(TensorOps):
 
     __hash__ = Variable.__hash__
 
-    def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        return cast.to(self, *args, **kwargs)
-
-    to.__doc__ = cast.to.__doc__
-
-    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
-        """`"torch.FloatTensor"`, or the tensor cast to a dtype or to a type of such a name."""
-        if dtype is None:
-            return f"torch.{'cuda.' if self.is_cuda else ''}{self.dtype.type_name}Tensor"
-        named = {f"torch.{d.type_name}Tensor": d for d in backend.DTYPES}
-        name = getattr(dtype, "type_name", dtype)
-        return self.to(named.get(name, dtype))
-
     # -- printing, copying -----------------------------------------------------------------------------------------
 
     def _text(self, prefix: str = "tensor(") -> str:
@@ -336,9 +324,9 @@ class Tensor(TensorOps):
         return self._text()
 
     def __format__(self, spec: str) -> str:
-        if self.array.ndim == 0 and not self.is_cuda:
+        if type(self) is Tensor and (self.array.ndim == 0 or spec):
             return printing.format_scalar(self.array, spec)
-        return object.__format__(self, spec) if not spec else printing.format_scalar(self.array, spec)
+        return object.__format__(self, spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
@@ -349,7 +337,7 @@ class Tensor(TensorOps):
             )
         if id(self) not in memo:
             result: Any = object.__new__(type(self))
-            source = wrap(self.array.copy(), self.needs_grad)
+            source = wrap(self.array.copy(order="K"), self.needs_grad)
             for slot in Variable.__slots__[1:]:
                 setattr(result, slot, getattr(source, slot))
             result.gradient = copy.deepcopy(self.gradient, memo)

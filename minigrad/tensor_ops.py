@@ -1,4 +1,4 @@
-"""The operations as methods and operators of a tensor, one line each."""
+"""The operations as methods and operators of a tensor, one line each. In-place ones are in `tensor_inplace`."""
 
 from __future__ import annotations
 
@@ -6,71 +6,280 @@ from typing import Any
 
 from minigrad import ops
 from minigrad.autograd.variable import Variable
-from minigrad.ops.inplace import in_place
 
 
 class TensorOps(Variable):
-    """All that computes: torch's Tensor methods, bound to `ops`."""
+    """All that computes a new tensor: torch's Tensor methods, bound to `ops`."""
 
-    __hash__ = Variable.__hash__
+    __hash__ = Variable.__hash__  # defining == would otherwise take it away
 
+    # operators
+    __add__ = __radd__ = ops.add
+    __sub__ = ops.sub
+    __rsub__ = ops.rsub
+    __mul__ = __rmul__ = ops.mul
+    __truediv__ = ops.true_divide
+    __floordiv__ = ops.floor_divide
+    __mod__ = ops.remainder
+    __pow__ = ops.pow
+    __matmul__ = ops.matmul
+    __neg__ = ops.neg
+    __pos__ = ops.positive
+    __abs__ = ops.abs
+    __lt__ = ops.lt
+    __le__ = ops.le
+    __gt__ = ops.gt
+    __ge__ = ops.ge
+    __and__ = __rand__ = ops.bitwise_and
+    __or__ = __ror__ = ops.bitwise_or
+    __xor__ = __rxor__ = ops.bitwise_xor
+    __invert__ = ops.bitwise_not
+    __getitem__ = ops.index
 
-# INTERIM while the families arrive: everything present is bound; becomes explicit lines.
-METHODS = """abs add sub mul div true_divide floor_divide remainder fmod neg pow reciprocal square sqrt rsqrt addcmul addcdiv lerp
-maximum minimum fmax fmin clamp clamp_min clamp_max clip exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh
-cosh tanh asinh acosh atanh sigmoid logit erf erfc erfinv floor ceil round trunc frac sign sgn positive hypot logaddexp deg2rad
-rad2deg sinc xlogy nan_to_num eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor
-bitwise_not isnan isinf isfinite isclose allclose equal masked_fill relu softmax log_softmax prelu hardshrink sum mean prod amax amin max min
-argmax argmin all any var std norm logsumexp cumsum cumprod count_nonzero median nansum nanmean matmul mm bmm mv dot addmm addmv
-baddbmm outer view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose swapaxes swapdims t permute movedim moveaxis
-expand expand_as broadcast_to sum_to_size narrow select diagonal unfold split chunk unbind tensor_split as_strided flip fliplr
-flipud roll rot90 repeat tile repeat_interleave tril triu gather scatter scatter_add take_along_dim take index_select index_add
-index_copy index_fill index_put masked_select masked_scatter nonzero argwhere sort argsort topk kthvalue unique clone contiguous
-absolute negative subtract multiply divide logical_not multinomial bernoulli bincount fix arcsin arccos arctan diag trace cummax cummin aminmax
-greater greater_equal less less_equal not_equal tensor_split hsplit vsplit mode dist split_with_sizes inner ger""".split()
+    def __rtruediv__(self, other: Any) -> Any:
+        return ops.reciprocal(self) * other  # as torch records it
 
-for _name in METHODS:
-    if hasattr(ops, _name):
-        setattr(TensorOps, _name, getattr(ops, _name))
+    def __rfloordiv__(self, other: Any) -> Any:
+        return ops.floor_divide(other, self)
 
-IN_PLACE = """abs add sub mul div floor_divide remainder fmod neg pow reciprocal square sqrt rsqrt addcmul addcdiv lerp
-clamp clamp_min clamp_max clip exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh sigmoid logit
-erf erfc erfinv floor ceil round trunc frac sign sgn hypot deg2rad rad2deg sinc xlogy nan_to_num eq ne lt le gt ge logical_and
-logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not masked_fill relu cumsum cumprod tril triu
-scatter scatter_add index_add index_copy index_fill index_put masked_scatter true_divide absolute negative subtract multiply divide
-addmm addmv baddbmm""".split()
-for _name in IN_PLACE:
-    if hasattr(ops, _name):
-        setattr(TensorOps, _name + "_", in_place(getattr(ops, _name), _name + "_"))
+    def __rmod__(self, other: Any) -> Any:
+        return ops.remainder(other, self)
 
-OPERATORS = {
-    "__add__": "add", "__radd__": "add", "__sub__": "sub", "__rsub__": "rsub", "__mul__": "mul", "__rmul__": "mul",
-    "__truediv__": "div", "__floordiv__": "floor_divide", "__mod__": "remainder", "__pow__": "pow", "__matmul__": "matmul",
-    "__neg__": "neg", "__abs__": "abs", "__lt__": "lt", "__le__": "le", "__gt__": "gt", "__ge__": "ge",
-    "__and__": "bitwise_and", "__or__": "bitwise_or", "__xor__": "bitwise_xor", "__invert__": "bitwise_not",
-    "__getitem__": "index", "__setitem__": "setitem", "__pos__": "positive",
-}
-for _dunder, _name in OPERATORS.items():
-    if hasattr(ops, _name):
-        setattr(TensorOps, _dunder, getattr(ops, _name))
+    def __rpow__(self, other: Any) -> Any:
+        return ops.pow(other, self)
 
-for _dunder, _name in {"__iadd__": "add_", "__isub__": "sub_", "__imul__": "mul_", "__itruediv__": "div_", "__ipow__": "pow_"}.items():
-    if hasattr(TensorOps, _name):
-        setattr(TensorOps, _dunder, getattr(TensorOps, _name))
+    def __rmatmul__(self, other: Any) -> Any:
+        return ops.matmul(other, self)
 
+    def __eq__(self, other: object) -> Any:
+        return False if other is None else ops.eq(self, other)
 
-def _eq(self: Any, other: Any) -> Any:
-    return ops.eq(self, other) if other is not None else False
+    def __ne__(self, other: object) -> Any:
+        return True if other is None else ops.ne(self, other)
 
+    T = property(lambda self: ops.permute(self, tuple(range(self.array.ndim))[::-1]), doc="All dims in reverse order.")
+    mT = property(lambda self: ops.transpose(self, -2, -1), doc="The last two dims exchanged.")
 
-def _ne(self: Any, other: Any) -> Any:
-    return ops.ne(self, other) if other is not None else True
+    def where(self, condition: Any, other: Any) -> Any:
+        return ops.where(condition, self, other)
 
+    # arithmetic
+    add = ops.add
+    sub = ops.sub
+    subtract = ops.subtract
+    mul = ops.mul
+    multiply = ops.multiply
+    neg = ops.neg
+    negative = ops.negative
+    div = ops.div
+    divide = ops.divide
+    true_divide = ops.true_divide
+    floor_divide = ops.floor_divide
+    remainder = ops.remainder
+    fmod = ops.fmod
+    pow = ops.pow
+    square = ops.square
+    reciprocal = ops.reciprocal
+    abs = ops.abs
+    absolute = ops.absolute
+    addcmul = ops.addcmul
+    addcdiv = ops.addcdiv
+    lerp = ops.lerp
 
-TensorOps.__eq__ = _eq  # type: ignore
-TensorOps.__ne__ = _ne  # type: ignore
-TensorOps.__rtruediv__ = lambda self, other: self.reciprocal() * other  # type: ignore
-TensorOps.__rpow__ = lambda self, other: ops.pow(other, self)  # type: ignore
-TensorOps.__rmatmul__ = lambda self, other: ops.matmul(other, self)  # type: ignore
-TensorOps.T = property(ops.shape.reversed_dims)  # type: ignore
-TensorOps.mT = property(ops.shape.matrix_transposed)  # type: ignore
+    # elementwise
+    exp = ops.exp
+    exp2 = ops.exp2
+    expm1 = ops.expm1
+    log = ops.log
+    log2 = ops.log2
+    log10 = ops.log10
+    log1p = ops.log1p
+    logaddexp = ops.logaddexp
+    xlogy = ops.xlogy
+    sin = ops.sin
+    cos = ops.cos
+    tan = ops.tan
+    asin = ops.asin
+    acos = ops.acos
+    atan = ops.atan
+    atan2 = ops.atan2
+    sinc = ops.sinc
+    deg2rad = ops.deg2rad
+    rad2deg = ops.rad2deg
+    hypot = ops.hypot
+    arcsin = ops.arcsin
+    arccos = ops.arccos
+    arctan = ops.arctan
+    arctan2 = ops.arctan2
+    sinh = ops.sinh
+    cosh = ops.cosh
+    tanh = ops.tanh
+    asinh = ops.asinh
+    acosh = ops.acosh
+    atanh = ops.atanh
+    arcsinh = ops.arcsinh
+    arccosh = ops.arccosh
+    arctanh = ops.arctanh
+    sqrt = ops.sqrt
+    rsqrt = ops.rsqrt
+    sigmoid = ops.sigmoid
+    logit = ops.logit
+    erf = ops.erf
+    erfc = ops.erfc
+    erfinv = ops.erfinv
+    nan_to_num = ops.nan_to_num
+
+    # rounding
+    floor = ops.floor
+    ceil = ops.ceil
+    round = ops.round
+    trunc = ops.trunc
+    fix = ops.fix
+    frac = ops.frac
+    sign = ops.sign
+    sgn = ops.sgn
+    positive = ops.positive
+
+    # extrema
+    maximum = ops.maximum
+    minimum = ops.minimum
+    fmax = ops.fmax
+    fmin = ops.fmin
+    clamp = ops.clamp
+    clamp_min = ops.clamp_min
+    clamp_max = ops.clamp_max
+    clip = ops.clip
+
+    # compare
+    eq = ops.eq
+    ne = ops.ne
+    lt = ops.lt
+    le = ops.le
+    gt = ops.gt
+    ge = ops.ge
+    isnan = ops.isnan
+    isinf = ops.isinf
+    isfinite = ops.isfinite
+    isposinf = ops.isposinf
+    isneginf = ops.isneginf
+    isreal = ops.isreal
+    signbit = ops.signbit
+    isclose = ops.isclose
+    allclose = ops.allclose
+    equal = ops.equal
+    logical_and = ops.logical_and
+    logical_or = ops.logical_or
+    logical_xor = ops.logical_xor
+    logical_not = ops.logical_not
+    bitwise_and = ops.bitwise_and
+    bitwise_or = ops.bitwise_or
+    bitwise_xor = ops.bitwise_xor
+    bitwise_not = ops.bitwise_not
+    masked_fill = ops.masked_fill
+    not_equal = ops.not_equal
+    less = ops.less
+    less_equal = ops.less_equal
+    greater = ops.greater
+    greater_equal = ops.greater_equal
+
+    # activation
+    relu = ops.relu
+    hardshrink = ops.hardshrink
+
+    # gated
+    prelu = ops.prelu
+
+    # softmax
+    softmax = ops.softmax
+    log_softmax = ops.log_softmax
+
+    # reduce
+    all = ops.all
+    any = ops.any
+    count_nonzero = ops.count_nonzero
+    logsumexp = ops.logsumexp
+    mean = ops.mean
+    nanmean = ops.nanmean
+    nansum = ops.nansum
+    prod = ops.prod
+    sum = ops.sum
+
+    # selection
+    amax = ops.amax
+    amin = ops.amin
+    argmax = ops.argmax
+    argmin = ops.argmin
+    max = ops.max
+    median = ops.median
+    min = ops.min
+
+    # stats
+    norm = ops.norm
+    std = ops.std
+    var = ops.var
+
+    # scan
+    cumprod = ops.cumprod
+    cumsum = ops.cumsum
+
+    # linalg
+    bmm = ops.bmm
+    dot = ops.dot
+    matmul = ops.matmul
+    mm = ops.mm
+    mv = ops.mv
+    outer = ops.outer
+
+    # affine
+    addmm = ops.addmm
+    addmv = ops.addmv
+    baddbmm = ops.baddbmm
+
+    # shape
+    adjoint = ops.adjoint
+    broadcast_to = ops.broadcast_to
+    diagonal = ops.diagonal
+    expand = ops.expand
+    expand_as = ops.expand_as
+    flatten = ops.flatten
+    moveaxis = ops.moveaxis
+    movedim = ops.movedim
+    permute = ops.permute
+    ravel = ops.ravel
+    reshape = ops.reshape
+    reshape_as = ops.reshape_as
+    squeeze = ops.squeeze
+    sum_to_size = ops.sum_to_size
+    swapaxes = ops.swapaxes
+    swapdims = ops.swapdims
+    t = ops.t
+    transpose = ops.transpose
+    unflatten = ops.unflatten
+    unsqueeze = ops.unsqueeze
+    view = ops.view
+    view_as = ops.view_as
+
+    # parts
+    as_strided = ops.as_strided
+    chunk = ops.chunk
+    dsplit = ops.dsplit
+    hsplit = ops.hsplit
+    narrow = ops.narrow
+    select = ops.select
+    split = ops.split
+    split_with_sizes = ops.split_with_sizes
+    tensor_split = ops.tensor_split
+    unbind = ops.unbind
+    unfold = ops.unfold
+    vsplit = ops.vsplit
+
+    # index
+    index_put = ops.index_put
+
+    # cast
+    clone = ops.clone
+    contiguous = ops.contiguous
+
+    # random
+    bernoulli = ops.bernoulli
+    multinomial = ops.multinomial

@@ -27,12 +27,6 @@ class _IncompatibleKeys(NamedTuple):
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
-class StateDict(OrderedDict):
-    """Names to tensors, with the version of each module's layout in `_metadata`, as torch keeps it."""
-
-    _metadata: OrderedDict[str, dict[str, Any]]
-
-
 def state_dict(self: Module, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
     """All parameters and persistent buffers by dotted name, on the memory that the module uses, without history.
 
@@ -40,7 +34,7 @@ def state_dict(self: Module, *, destination: Any = None, prefix: str = "", keep_
     names.
     """
     if destination is None:
-        destination = StateDict()
+        destination = OrderedDict()  # with, as torch keeps it, the version of each module's layout as an attribute
         destination._metadata = OrderedDict()
     if hasattr(destination, "_metadata"):
         destination._metadata[prefix[:-1]] = {"version": self._version}

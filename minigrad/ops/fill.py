@@ -1,0 +1,100 @@
+"""Writing constants or another tensor's values into a tensor: `fill_`, `zero_`, `copy_`, `data`-style assignment.
+
+What was there before gets a gradient of zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.mode import mode
+from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable, wrap
+from minigrad.ops.inplace import bump, check_writable, write
+
+__all__ = ["copy_", "fill_", "resize_", "zero_"]
+
+
+@Op(node="FillBackward0")
+def filled(input, value, *, xp):
+    """`value`, a number or a 0-dim array, in the shape of `input`."""
+    return xp.full_like(input, value)
+
+
+@Op(node="CopyBackwards")
+def replaced(input, src, *, xp):
+    """`src`, broadcast to the shape of `input`."""
+    out = xp.empty_like(input)
+    out[...] = src
+    return out
+
+
+filled.derivative(input=lambda g: g * 0, value=lambda g: g)
+replaced.derivative(input=lambda g: g * 0, src=lambda g: g)
+
+
+def fill_(self: Any, value: Any) -> Any:
+    """Set every element to `value`, a number or a 0-dim tensor."""
+    check_writable(self)
+    if isinstance(value, Variable) and value.array.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
+        )
+    if mode.grad and (self.needs_grad or isinstance(value, Variable)):
+        value = value if isinstance(value, Variable) else wrap(backend.module_of(self.array).asarray(value))
+        return write(self, filled(self, value.to(self)), "fill_")
+    self.array[...] = value.array if isinstance(value, Variable) else value
+    bump(self)
+    return self
+
+
+def zero_(self: Any) -> Any:
+    """Set every element to 0."""
+    return fill_(self, 0)
+
+
+def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
+    """Take over the values of `src`, broadcast to this shape and cast to this dtype, from any device."""
+    check_writable(self)
+    if not isinstance(src, Variable):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    _check_broadcast(src.array.shape, self.array.shape)
+    source = src.to(self)  # type: ignore[attr-defined]  # a Tensor's method
+    if mode.grad and (self.needs_grad or src.needs_grad):
+        return write(self, replaced(self, source), "copy_")
+    self.array[...] = source.array
+    bump(self)
+    return self
+
+
+def _check_broadcast(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """RuntimeError unless `shape` can be broadcast to `target`."""
+    for i in range(1, len(shape) + 1):
+        if i > len(target) or shape[-i] not in (1, target[-i]):
+            if i > len(target):
+                raise RuntimeError(
+                    f"The number of dimensions of the source, {len(shape)}, is greater than that of the target, "
+                    f"{len(target)}: copy_ cannot write {list(shape)} into {list(target)}"
+                )
+            raise RuntimeError(
+                f"The size of tensor a ({target[-i]}) must match the size of tensor b ({shape[-i]}) at non-singleton "
+                f"dimension {len(target) - i}. copy_ cannot write {list(shape)} into {list(target)}"
+            )
+
+
+def resize_(self: Any, *size: Any) -> Any:
+    """Give the tensor another shape: the elements in memory order, cut off or followed by whatever memory holds."""
+    if self.needs_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else tuple(size)
+    flat = self.array.reshape(-1)
+    wanted = 1
+    for n in shape:
+        wanted *= n
+    if wanted > flat.size:
+        larger = backend.module_of(flat).empty(wanted, flat.dtype)
+        larger[: flat.size] = flat
+        flat = larger
+    self.array = flat[:wanted].reshape(shape)
+    return self

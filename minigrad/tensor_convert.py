@@ -1,0 +1,85 @@
+"""A tensor in another dtype or on another device, and new tensors like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad import backend, ops
+from minigrad.autograd.variable import Variable
+from minigrad.ops.cast import to
+
+
+class Conversions(Variable):
+    """torch's conversions: `to` and its short names, `type`, and the `new_` constructors."""
+
+    to = to
+
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """`"torch.FloatTensor"`, or the tensor cast to a dtype or to a type of such a name."""
+        if dtype is None:
+            where = "cuda." if backend.device_of(self.array).type == "cuda" else ""
+            return f"torch.{where}{backend.dtype_of(self.array).type_name}Tensor"
+        named = {f"torch.{d.type_name}Tensor": d for d in backend.DTYPES}
+        if isinstance(dtype, str) and dtype not in named:
+            raise ValueError(f"invalid type: '{dtype}'; one of {', '.join(named)} is expected")
+        return to(self, named[dtype] if isinstance(dtype, str) else getattr(dtype, "dtype", dtype))
+
+    def type_as(self, other: Any) -> Any:
+        return to(self, other)
+
+    def float(self) -> Any:
+        return to(self, backend.float32)
+
+    def double(self) -> Any:
+        return to(self, backend.float64)
+
+    def half(self) -> Any:
+        return to(self, backend.float16)
+
+    def long(self) -> Any:
+        return to(self, backend.int64)
+
+    def int(self) -> Any:
+        return to(self, backend.int32)
+
+    def short(self) -> Any:
+        return to(self, backend.int16)
+
+    def char(self) -> Any:
+        return to(self, backend.int8)
+
+    def byte(self) -> Any:
+        return to(self, backend.uint8)
+
+    def bool(self) -> Any:
+        return to(self, backend.bool_)
+
+    def cpu(self) -> Any:
+        return to(self, "cpu")
+
+    def cuda(self, device: Any = None, non_blocking: Any = False) -> Any:
+        return to(self, "cuda" if device is None else device)
+
+    def get_device(self) -> Any:
+        """The number of the GPU, -1 for the CPU."""
+        index = backend.device_of(self.array).index
+        return -1 if index is None else index
+
+    def new_zeros(self, *size: Any, **how: Any) -> Any:
+        return ops.zeros(*size, **self._alike(how))
+
+    def new_ones(self, *size: Any, **how: Any) -> Any:
+        return ops.ones(*size, **self._alike(how))
+
+    def new_empty(self, *size: Any, **how: Any) -> Any:
+        return ops.empty(*size, **self._alike(how))
+
+    def new_full(self, size: Any, fill_value: Any, **how: Any) -> Any:
+        return ops.full(size, fill_value, **self._alike(how))
+
+    def new_tensor(self, data: Any, **how: Any) -> Any:
+        return ops.tensor(data, **self._alike(how))
+
+    def _alike(self, how: dict[str, Any]) -> dict[str, Any]:
+        """`how`, with this tensor's dtype and device where it names none."""
+        return {"dtype": backend.dtype_of(self.array), "device": backend.device_of(self.array), **how}
