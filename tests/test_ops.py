@@ -174,9 +174,10 @@ def test_float32_equals_torch(case: Case, data: st.DataObject) -> None:
 @over_the_table("layouts")
 def test_non_contiguous_inputs(case: Case, data: st.DataObject) -> None:
     sample = laid_out(data.draw(samples(case)), data)
-    ours, theirs = MINIGRAD.run(case, sample), TORCH.run(case, sample)
-    assert_same(ours, theirs, case.tolerance)
-    assert_same_gradients(ours, theirs, case.tolerance, np.random.default_rng(data.draw(seeds)))
+    assert_same_verdict(case, sample)
+    if isinstance(theirs := attempt(TORCH.run, case, sample), Trial):  # `view` refuses some strides
+        rng = np.random.default_rng(data.draw(seeds))
+        assert_same_gradients(MINIGRAD.run(case, sample), theirs, case.tolerance, rng)
 
 
 @over_the_table("gradient")

@@ -53,7 +53,7 @@ def _ints(d: Draw) -> Sample:
 
 
 def _matrices(d: Draw) -> Sample:
-    n, m, k = d.size(0, 3), d.size(0, 3), d.size(0, 3)
+    n, m, k = d.size(1, 3), d.size(1, 3), d.size(1, 3)
     batch = d.one_of((), (2,), (1,), (3, 1))
     left = d.one_of((m,), (n, m), (*batch, n, m))
     right = d.one_of((m,), (m, k), (*d.one_of((), (2,) if batch != (3, 1) else (3, 2)), m, k))
