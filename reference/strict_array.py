@@ -326,6 +326,12 @@ class ndarray:
 
     # results that NumPy's method gives differently, or not
 
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:
+        """A view of the diagonals, to which one can write."""
+        host = self._host.diagonal(offset, axis1, axis2)
+        host.flags.writeable = True
+        return wrap(host, self)
+
     def astype(
         self, dtype: Any, order: str = "K", casting: None = None, subok: None = None, copy: bool = True
     ) -> ndarray:

@@ -1,8 +1,8 @@
 """Reading and adding at places named by index arrays: `x[where]` and its adjoint.
 
 `where` is a tuple that names the leading dims of an array: each by a slice(None) or by an array of ints, negative ones
-counting from the end; or it is (mask,), one array of bools over the leading dims. NumPy's own indexing by arrays is general
-and slow: `take` along one axis and additions to a flat array by one flat index are several times faster.
+counting from the end; or it is (mask,), one array of bools over the leading dims. NumPy's own indexing by arrays is
+general and slow: `take` along one axis and additions to a flat array by one flat index are several times faster.
 """
 
 from __future__ import annotations

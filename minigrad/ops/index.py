@@ -1,8 +1,8 @@
 """`x[key]` and `x[key] = value`.
 
 A key of ints, slices, None and Ellipsis shows a view; index arrays and masks copy. In torch, as here and other than in
-NumPy, an int beside index arrays is applied first: `x[0, :, i]` is `x[0][:, i]`. The adjoint of reading at places is adding
-there; what is overwritten has no gradient.
+NumPy, an int beside index arrays is applied first: `x[0, :, i]` is `x[0][:, i]`. The adjoint of reading at places is
+adding there; what is overwritten has no gradient.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from minigrad.kernels import places
 from minigrad.kernels.places import Where
 from minigrad.ops import inplace
 from minigrad.ops.cast import to
+from minigrad.ops.expand import expand
 from minigrad.ops.keys import Key, checked_slice, plan
-from minigrad.ops.shape import expand, reshape
+from minigrad.ops.shape import alias, reshape
 
 __all__ = ["index", "index_put", "setitem"]
 
@@ -47,12 +48,6 @@ def unsqueeze_at(input, key: Key):
     return input[key]
 
 
-@Op(view=True, node="AliasBackward0")
-def alias_at(input, key: Key):
-    """input[key], where `key` takes everything."""
-    return input[key]
-
-
 @Op
 def put_at(input, key: Key, shape: tuple, *, xp):
     """Zeros of `shape` with `input` at `key`: the adjoint of the views."""
@@ -61,7 +56,7 @@ def put_at(input, key: Key, shape: tuple, *, xp):
     return out
 
 
-VIEWS = {int: select_at, slice: slice_at, None: unsqueeze_at, ...: alias_at}
+VIEWS = {int: select_at, slice: slice_at, None: unsqueeze_at}
 
 for _op in VIEWS.values():
     _op.derivative(input=lambda g, key, input_shape: put_at(g, key, input_shape))
@@ -157,17 +152,18 @@ def _explained(error: IndexError, where: Where, shape: tuple[int, ...]) -> Index
 
 
 def index(input: Any, key: Any) -> Any:
-    """x[key]. The key may hold ints, slices with positive steps, None, Ellipsis, bools, and index arrays: tensors, arrays
-    or lists of integers, or masks of bools.
+    """x[key]. The key may hold ints, slices with positive steps, None, Ellipsis, bools, and index arrays: tensors,
+    arrays or lists of integers, or masks of bools.
 
-    IndexError for what is out of range, too many indices, masks of another shape. On a GPU index arrays are not checked.
+    IndexError for what is out of range, too many indices, masks of another shape. On a GPU index arrays wrap around.
     """
     if type(key) is slice and input.array.ndim:
         return slice_at(input, (checked_slice(key),))
     basic, last, where, _ = plan(key, input.array, keep=mode.grad and input.needs_grad)
-    if where is None:
-        return VIEWS[last](input, basic)
-    return read_at(input if last is ... else VIEWS[last](input, basic), where)
+    if last is ...:
+        return alias(input) if where is None else read_at(input, where)
+    part = VIEWS[last](input, basic)
+    return part if where is None else read_at(part, where)
 
 
 # -- x[key] = value ----------------------------------------------------------------------------------------------------
@@ -180,7 +176,9 @@ def setitem(input: Any, key: Any, value: Any) -> None:
     value and what was not overwritten. Of values for one place the last one wins, on a GPU any.
     """
     if not isinstance(value, Variable) and type(value) not in NUMBERS:
-        raise TypeError(f"can't assign a {_type_name(value)} to a torch.{backend.dtype_of(input.array).type_name}Tensor")
+        raise TypeError(
+            f"can't assign a {_type_name(value)} to a torch.{backend.dtype_of(input.array).type_name}Tensor"
+        )
     if isinstance(value, Variable) and value.array.shape[:1] == (1,):
         shape = value.array.shape
         value = reshape(value, shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :])
@@ -241,8 +239,8 @@ def _fitting(value: Any, array: Any) -> Any:
     if not lowest <= value <= limits.max:
         name = backend.dtype_of(array).name
         raise RuntimeError(
-            f"value cannot be converted to type {'int' if name == 'int32' else name + '_t'} without overflow\n{value} is "
-            f"out of the range of {name}"
+            f"value cannot be converted to type {'int' if name == 'int32' else name + '_t'} without overflow\n{value} "
+            f"is out of the range of {name}"
         )
     return int(value) % (limits.max + 1) if limits.min == 0 else int(value)
 

@@ -82,6 +82,23 @@ def in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     return twin
 
 
+def view_in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The in-place twin of `op`, which returns a view, named `name`: the tensor itself becomes that view."""
+
+    def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_writable(self)
+        view = op(self, *args, **kwargs)
+        self.array = view.array
+        bump(self)
+        if mode.grad:
+            _take_history(self, view)
+        return self
+
+    twin.__name__ = twin.__qualname__ = name
+    twin.__doc__ = f"In-place `{op.__name__}`."
+    return twin
+
+
 def _before(target: Any) -> Any:
     """`target` as it is now, for a graph that may save its values; itself where nothing is recorded."""
     if not mode.grad:

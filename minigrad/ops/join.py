@@ -10,9 +10,10 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.expand import expand
 from minigrad.ops.index import select_at, slice_at
 from minigrad.ops.parts import along
-from minigrad.ops.shape import expand, reshape, unsqueeze
+from minigrad.ops.shape import reshape, unsqueeze
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "cat", "column_stack", "concat", "concatenate", "dstack", "hstack",
@@ -47,9 +48,7 @@ def _check_fit(arrays: Sequence[Any], dim: int) -> int:
     first = next((a for a in arrays if a.shape != EMPTY), arrays[0])
     for i, a in enumerate(arrays):
         if not a.ndim:
-            raise RuntimeError(
-                f"zero-dimensional tensor (at position {i}) cannot be concatenated\nstack joins numbers"
-            )
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated\nstack joins numbers")
     dim = normalize_dim(dim, first.ndim)
     for i, a in enumerate(arrays):
         if a.shape == EMPTY:
@@ -59,8 +58,8 @@ def _check_fit(arrays: Sequence[Any], dim: int) -> int:
         for d in range(a.ndim):
             if d != dim and a.shape[d] != first.shape[d]:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} but got size "
-                    f"{a.shape[d]} for tensor number {i} in the list."
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} but got "
+                    f"size {a.shape[d]} for tensor number {i} in the list."
                 )
     return dim
 
@@ -87,9 +86,7 @@ stacked.derivative(tensors=lambda g, tensors_shape, dim: _unstack(g, len(tensors
 def _tensors(name: str, tensors: Any) -> tuple[Any, ...]:
     """A list of tensors as a tuple; torch's errors for anything else."""
     if not isinstance(tensors, (list, tuple)):
-        raise TypeError(
-            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {_kind(tensors)}"
-        )
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {_kind(tensors)}")
     if not tensors:
         kind, text = (ValueError, "torch.cat(): expected a non-empty list of Tensors") if name == "cat" else (
             RuntimeError, f"{name} expects a non-empty TensorList"
@@ -187,17 +184,13 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
             stacklevel=2,
         )
     elif indexing not in ("ij", "xy"):
-        raise RuntimeError(
-            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
-        )
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     dtype = backend.dtype_of(tensors[0].array)
     for t in tensors:
         if backend.dtype_of(t.array) is not dtype:
             raise RuntimeError("meshgrid expects all tensors to have the same dtype")
         if t.ndim > 1:
-            raise RuntimeError(
-                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(t.shape)}"
-            )
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(t.shape)}")
     if indexing == "xy" and len(tensors) > 1:
         first, second, *others = meshgrid(tensors[1], tensors[0], *tensors[2:], indexing="ij")
         return second, first, *others

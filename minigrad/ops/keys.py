@@ -64,7 +64,10 @@ def plan(key: Any, array: Any, keep: bool) -> Plan:
         else:
             covered = item.ndim if item.dtype.kind == "b" else 1
             if item.dtype.kind == "b" and item.shape != shape[dim : dim + covered] and misfit is None:
-                misfit = item, sum([1 if type(part) is slice or part.dtype.kind != "b" else part.ndim for part in where])
+                misfit = (
+                    item,
+                    sum([1 if type(part) is slice or part.dtype.kind != "b" else part.ndim for part in where]),
+                )
             basic += [ALL] * covered
             where.append(item)
             dim += covered
@@ -83,8 +86,8 @@ def _items(key: Any) -> Any:
         return key
     if type(key) is list and any(i is None or i is ... or isinstance(i, (slice, list, tuple, Variable)) for i in key):
         warnings.warn(
-            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; "
-            "use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
+            "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
             "x[torch.tensor(seq)], which will result either in an error or a different result",
             UserWarning,
             stacklevel=5,
@@ -148,8 +151,8 @@ def _index_array(index: Any, array: Any, keep: bool) -> Any:
         where = backend.device_of(array)
         if type(index) is not backend.ndarray:
             raise RuntimeError(
-                f"indices should be either on cpu or on the same device as the indexed tensor ({where})\nmove the index "
-                f"with .cpu()"
+                f"indices should be either on cpu or on the same device as the indexed tensor ({where})\nmove the "
+                f"index with .cpu()"
             )
         index = backend.move(index, where)
     return index.astype(bool if kind == "b" else np.int64, copy=keep)
@@ -166,8 +169,8 @@ def _with_whole_dims(items: list[Any], shape: tuple[int, ...]) -> list[Any]:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         if not shape and len(items) == 1 and type(items[0]) is int:
             raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
-                "0-dim tensor to a number"
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                "convert a 0-dim tensor to a number"
             )
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}\nthe index names {named} dimensions")
     whole: list[Any] = []

@@ -16,10 +16,10 @@ from minigrad.ops.arithmetic import abs
 from minigrad.ops.checks import need_float, refuse_gradient
 from minigrad.ops.compare import where
 from minigrad.ops.elementwise import exp, log, log1p, sigmoid, xlogy
+from minigrad.ops.expand import broadcast_shape
 from minigrad.ops.extrema import clamp_min
 from minigrad.ops.reduce import mean, sum
 from minigrad.ops.rounding import sign
-from minigrad.ops.shape import broadcast_shape
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "huber_loss", "kl_div", "l1_loss", "mse_loss",

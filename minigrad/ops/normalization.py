@@ -19,8 +19,9 @@ from minigrad.autograd.op import Op
 from minigrad.ops.cast import clone
 from minigrad.ops.checks import need_float, refuse_gradient
 from minigrad.ops.elementwise import rsqrt
+from minigrad.ops.expand import expand
 from minigrad.ops.reduce import mean_dim, reduced_size, sum_dim
-from minigrad.ops.shape import expand, reshape
+from minigrad.ops.shape import reshape
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 

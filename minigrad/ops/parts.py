@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from minigrad import backend
@@ -18,8 +19,8 @@ from minigrad.ops.keys import ALL, Key
 from minigrad.ops.shape import numbers
 
 __all__ = [
-    "as_strided", "chunk", "dsplit", "hsplit", "narrow", "select", "split", "split_with_sizes", "tensor_split", "unbind",
-    "unfold", "vsplit",
+    "as_strided", "chunk", "dsplit", "hsplit", "narrow", "select", "split", "split_with_sizes", "tensor_split",
+    "unbind", "unfold", "vsplit",
 ]  # fmt: skip
 
 
@@ -55,9 +56,7 @@ def select(input: Any, dim: int, index: int) -> Any:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     dim, index = normalize_dim(dim, len(shape)), operator.index(index)
     if not -shape[dim] <= index < shape[dim]:
-        raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}"
-        )
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
     return select_at(input, along(dim, index))
 
 
@@ -144,8 +143,8 @@ def split_with_sizes(input: Any, split_sizes: Sequence[int], dim: int = 0) -> tu
         )
     if sum(sizes) != input.shape[dim]:
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size at dimension "
-            f"{dim}), but got split_sizes={list(sizes)}"
+            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size at "
+            f"dimension {dim}), but got split_sizes={list(sizes)}"
         )
     return tuple(split_at(input, _pieces(dim, sizes)))
 
@@ -187,7 +186,7 @@ def tensor_split(
         short, longer = divmod(n, how)
         how = [i * short + min(i, longer) for i in range(1, how)]
     cuts = [0, *how, n]
-    return tuple([slice_at(input, along(dim, slice(a, b))) for a, b in zip(cuts, cuts[1:], strict=False)])
+    return tuple([slice_at(input, along(dim, slice(a, b))) for a, b in pairwise(cuts)])
 
 
 def _split_along(name: str, least: int, dim: int) -> Any:
@@ -323,7 +322,7 @@ def as_strided(input: Any, size: Sequence[int], stride: Sequence[int], storage_o
     if 0 not in want.shape and last >= memory:
         raise RuntimeError(
             f"setStorage: sizes {list(want.shape)}, strides {list(want.strides)}, storage offset {want.offset}, and "
-            f"itemsize {array.itemsize} requiring a storage size of {(last + 1) * array.itemsize} are out of bounds for "
-            f"storage of size {memory * array.itemsize}"
+            f"itemsize {array.itemsize} requiring a storage size of {(last + 1) * array.itemsize} are out of bounds "
+            f"for storage of size {memory * array.itemsize}"
         )
     return strided(input, have, want, memory)

@@ -1,7 +1,7 @@
-"""The same elements in another shape or order: views where memory allows. And `expand`, which repeats without copying.
+"""The same elements in another shape or order: views where memory allows.
 
 All are linear and move no values, so each derivative is the way back: `reshape` to the shape before, the inverse
-permutation, and for `expand` its adjoint, `sum_to_size`.
+permutation, and for a diagonal putting it back among zeros.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from minigrad.ops.cast import clone, contiguous
 from minigrad.ops.dims import normalize_dim, normalize_dims
 
 __all__ = [
-    "adjoint", "broadcast_tensors", "broadcast_to", "diagonal", "expand", "expand_as", "flatten", "moveaxis", "movedim", "permute",
-    "ravel", "reshape", "reshape_as", "squeeze", "sum_to_size", "swapaxes", "swapdims", "t", "transpose", "unflatten",
+    "adjoint", "diagonal", "flatten", "moveaxis", "movedim", "permute",
+    "ravel", "reshape", "reshape_as", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten",
     "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
@@ -61,6 +61,12 @@ def view_to(input, shape: tuple):
     return out
 
 
+@Op(view=True)
+def alias(input):
+    """The tensor as it is, as a view."""
+    return input[...]
+
+
 @Op(node="UnsafeViewBackward0")
 def fresh_view_to(input, shape: tuple):
     """The elements of a tensor that nobody else holds in `shape`."""
@@ -75,10 +81,12 @@ def view_as_dtype(input, dtype: backend.dtype):
 
 for _op in (view_to, fresh_view_to):
     _op.derivative(input=lambda g, input_shape: reshape(g, input_shape))
+alias.derivative(input=lambda g: g)
 
 
 def resolved(shape: Shape, count: int) -> Shape:
-    """`shape` with its -1, if it has one, replaced by what makes it hold `count` elements. RuntimeError if nothing does."""
+    """`shape` with its -1, if it has one, replaced by what makes it hold `count` elements. RuntimeError if nothing "
+    "does."""
     if math.prod(shape) == count and min(shape, default=0) >= 0:
         return shape
     if shape.count(-1) > 1:
@@ -89,8 +97,8 @@ def resolved(shape: Shape, count: int) -> Shape:
     rest = -math.prod(shape) if -1 in shape else 0
     if rest == 0 and -1 in shape and count == 0:
         raise RuntimeError(
-            f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can "
-            f"be any value and is ambiguous"
+            f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+            f"can be any value and is ambiguous"
         )
     if rest == 0 or count % rest:
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {count}")
@@ -100,7 +108,7 @@ def resolved(shape: Shape, count: int) -> Shape:
 def view(input: Any, *args: Any, size: Any = None) -> Any:
     """The elements in another shape (one -1 is inferred), sharing the memory; or given a dtype, the bytes read as it.
 
-    RuntimeError if the shape holds another number of elements, or if the strides do not allow it: then `reshape` copies.
+    RuntimeError if the shape holds another number of elements, or if the strides forbid it: then `reshape` copies.
     """
     if len(args) == 1 and isinstance(args[0], backend.dtype):
         return view_as_dtype(input, args[0])
@@ -152,7 +160,9 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     if not shape or sizes.count(-1) > 1 or min(sizes) < -1:
-        raise RuntimeError(f"unflatten got an unexpected error:\ncannot take dim {dim} of {list(shape)} apart into {list(sizes)}")
+        raise RuntimeError(
+            f"unflatten got an unexpected error:\ncannot take dim {dim} of {list(shape)} apart into {list(sizes)}"
+        )
     try:
         sizes = resolved(sizes, shape[dim])
     except RuntimeError:
@@ -266,8 +276,8 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
     given = [(d,) if isinstance(d, int) else tuple(d) for d in (source, destination)]
     if len(given[0]) != len(given[1]):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(given[0])} dims) should contain the same number "
-            f"of dims as destination ({list(given[1])} dims)"
+            f"movedim: Invalid source or destination dims: source ({list(given[0])} dims) should contain the same "
+            f"number of dims as destination ({list(given[1])} dims)"
         )
     for name, dims in zip(("source", "destination"), given, strict=True):
         places = tuple([normalize_dim(d, ndim) for d in dims])
@@ -275,7 +285,7 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
             raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
         moved.append(places)
     if not ndim:
-        return permuted(input, ())
+        return alias(input)
     order = [d for d in range(ndim) if d not in moved[0]]
     for to, d in sorted(zip(moved[1], moved[0], strict=True)):
         order.insert(to, d)
@@ -286,9 +296,9 @@ def reversed_dims(input: Any) -> Any:
     """Tensor.T: with the order of the dims reversed. torch deprecates it for other than two."""
     if input.ndim != 2:
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw "
-            "an error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange("
-            "x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
+            "throw an error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             UserWarning,
             stacklevel=3,
         )
@@ -296,21 +306,22 @@ def reversed_dims(input: Any) -> Any:
 
 
 def matrix_transposed(input: Any, attribute: str = "mT") -> Any:
-    """Tensor.mT and .mH: with the last two dims exchanged."""
-    if input.ndim < 2:
-        raise RuntimeError(
-            f"tensor.{attribute} is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
+    """Tensor.mT and .mH: with the last two dims exchanged. torch deprecates them for 0-dim tensors."""
+    if input.ndim == 1:
+        raise RuntimeError(f"tensor.{attribute} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    if input.ndim == 0:
+        warnings.warn(
+            f"Tensor.{attribute} is deprecated on 0-D tensors. This function is the identity in these cases.",
+            UserWarning,
+            stacklevel=3,
         )
+        return input
     return transpose(input, -2, -1)
 
 
 def adjoint(input: Any) -> Any:
     """The last two dims exchanged (and the conjugate taken, which real tensors are themselves)."""
-    if input.ndim < 2:
-        raise RuntimeError(
-            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
-        )
-    return transpose(input, -2, -1)
+    return matrix_transposed(input, "adjoint()")
 
 
 # -- the diagonal, and its adjoint -------------------------------------------------------------------------------------
@@ -340,112 +351,8 @@ def _diagonal_of(array: Any, offset: int, dim1: int, dim2: int) -> Any:
     return out
 
 
-diagonal.derivative(
-    input=lambda g, offset, dim1, dim2, input_shape: put_diagonal(g, offset, dim1, dim2, input_shape)
-)
+diagonal.derivative(input=lambda g, offset, dim1, dim2, input_shape: put_diagonal(g, offset, dim1, dim2, input_shape))
 put_diagonal.derivative(input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))
-
-
-# -- repeating without copying, and its adjoint ------------------------------------------------------------------------
-
-
-@Op(view=True, node="ExpandBackward0")
-def expanded(input, shape: tuple, *, xp):
-    """`input` seen in `shape`: leading dims and dims of size 1 are repeated with stride 0."""
-    try:
-        out = xp.broadcast_to(input, shape)
-    except ValueError:
-        raise _not_expandable(input, shape) from None
-    if xp is backend.np:
-        out.flags.writeable = input.flags.writeable  # NumPy protects it, torch looks when it is written to
-    return out
-
-
-@Op
-def summed_to_size(input, shape: tuple):
-    """`input` summed over the dims along which `shape` would be expanded to it."""
-    return backend.sum_to(input, shape)
-
-
-expanded.derivative(input=lambda g, input_shape: sum_to_size(g, input_shape))
-summed_to_size.derivative(input=lambda g, input_shape: expanded(g, input_shape))
-
-
-def _not_expandable(input: Any, shape: Shape) -> RuntimeError:
-    have, missing = input.shape, len(shape) - input.ndim
-    for i in reversed(range(len(shape))):
-        if i >= missing and have[i - missing] not in (1, shape[i]):
-            return RuntimeError(
-                f"The expanded size of the tensor ({shape[i]}) must match the existing size ({have[i - missing]}) at "
-                f"non-singleton dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(have)}"
-            )
-    return RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
-
-
-def expand(input: Any, *args: Any, size: Any = None, implicit: bool = False) -> Any:
-    """A view in a larger shape: dims of size 1 are repeated, new ones put in front; -1 keeps a size.
-
-    RuntimeError for a shape to which `input` cannot be broadcast. All repeats of an element share its memory.
-    """
-    shape, have = numbers("expand", "size", args, size), input.shape
-    if (missing := len(shape) - len(have)) < 0:
-        raise RuntimeError(
-            f"expand(torch.{backend.dtype_of(input.array).type_name}Tensor{{{list(have)}}}, size={list(shape)}): the number "
-            f"of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor "
-            f"({len(have)})"
-        )
-    if -1 in shape:
-        if -1 in shape[:missing]:
-            raise RuntimeError(
-                f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension "
-                f"{shape.index(-1)}\nTarget sizes: {list(shape)}; tensor sizes: {list(have)}"
-            )
-        shape = tuple([have[i - missing] if n == -1 else n for i, n in enumerate(shape)])
-    return expanded(input, shape)
-
-
-def broadcast_to(input: Any, *args: Any, size: Any = None) -> Any:
-    """`expand`, as torch's function of that name."""
-    return expand(input, *args, size=size)
-
-
-def expand_as(input: Any, other: Any) -> Any:
-    """`input` expanded to the shape of `other`."""
-    return expand(input, other.shape)
-
-
-def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
-    """All `tensors` expanded to the one shape to which they broadcast."""
-    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
-        tensors = tuple(tensors[0])
-    shape = broadcast_shape(*[t.shape for t in tensors])
-    return tuple([t if t.shape == shape else expanded(t, shape) for t in tensors])
-
-
-def broadcast_shape(*shapes: Sequence[int]) -> Shape:
-    """The shape to which arrays of `shapes` broadcast together; RuntimeError if they do not."""
-    result: list[int] = []
-    for shape in shapes:
-        result[:0] = [1] * (len(shape) - len(result))
-        for i in range(1, len(shape) + 1):
-            if result[-i] == 1:
-                result[-i] = shape[-i]
-            elif shape[-i] not in (1, result[-i]):
-                raise RuntimeError(
-                    f"The size of tensor a ({result[-i]}) must match the size of tensor b ({shape[-i]}) at non-singleton "
-                    f"dimension {len(result) - i}\nThe shapes are {', '.join(str(list(s)) for s in shapes)}."
-                )
-    return tuple(result)
-
-
-def sum_to_size(input: Any, *args: Any, size: Any = None) -> Any:
-    """`input` summed to `size`, from which it could have been expanded: the adjoint of `expand`."""
-    shape, have = numbers("sum_to_size", "size", args, size), tuple(input.shape)
-    if shape == have:
-        return input
-    if len(shape) > len(have) or any(n not in (1, m) for n, m in zip(shape[::-1], have[::-1], strict=False)):
-        raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(have)}}}.")
-    return summed_to_size(input, shape)
 
 
 moveaxis, swapaxes, swapdims = movedim, transpose, transpose

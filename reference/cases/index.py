@@ -129,7 +129,9 @@ def at_places(d: Draw) -> Sample:
         flat = d.rng().permutation(int(np.prod(shape[:dims])))[: d.size(0, 3)]
         indices = [np.asarray(i) for i in np.unravel_index(flat, shape[:dims])]
         common = flat.shape
-    return Sample(d.floats(shape), tuple(indices), d.floats((*common, *shape[dims:])[d.size(0, len(common)) :]), accumulate)
+    return Sample(
+        d.floats(shape), tuple(indices), d.floats((*common, *shape[dims:])[d.size(0, len(common)) :]), accumulate
+    )
 
 
 def getitem(T: Any, x: Any, *key: Any) -> Any:

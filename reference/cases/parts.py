@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from reference.case import Case, Sample
 from reference.strategies import Draw, Recipe, Shape
 

@@ -126,11 +126,19 @@ def as_attribute(name: str) -> Any:
 
 
 SUMMED = "torch composes it of sum and view"
+SOME = {"layouts": "torch refuses some strides; see tests/test_views.py"}
 CASES = [
     Case("reshape", to_shape),
-    Case("reshape", lambda d: Sample(d.floats((4, 3, 2)), *d.one_of((24,), (6, -1), (2, 3, 4))), "numbers", call=as_method("reshape")),
-    Case("Tensor.view", to_shape, call=as_method("view"), covers=("view",)),
-    Case("Tensor.view_as", with_other_of(same_size_positive), call=as_method("view_as"), covers=("view_as",)),
+    Case(
+        "reshape",
+        lambda d: Sample(d.floats((4, 3, 2)), *d.one_of((24,), (6, -1), (2, 3, 4))),
+        "numbers",
+        call=as_method("reshape"),
+    ),
+    Case("Tensor.view", to_shape, call=as_method("view"), covers=("view",), skip=SOME),
+    Case(
+        "Tensor.view_as", with_other_of(same_size_positive), call=as_method("view_as"), covers=("view_as",), skip=SOME
+    ),
     Case("Tensor.reshape_as", with_other_of(same_size_positive), call=as_method("reshape_as"), covers=("reshape_as",)),
     Case("flatten", flattened),
     Case("unflatten", unflattened),
