@@ -9,6 +9,7 @@ import math
 import warnings
 from typing import Any
 
+from minigrad import backend
 from minigrad.autograd.variable import wrap
 from minigrad.kernels import choices
 from minigrad.ops.arithmetic import add, mul
@@ -26,6 +27,8 @@ SELU_FLOOR = 1.7580993408473766  # selu(-inf) is minus this: scale * alpha of Kl
 def _check(p: float) -> None:
     if p < 0.0 or p > 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if p != p:  # torch says so elsewhere, and of another type
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
 def _noise_like(input: Any, p: float, channels: bool) -> Any:
@@ -117,9 +120,9 @@ def _alpha_dropped(input: Any, p: float, training: bool, inplace: bool, channels
     if not training or p == 0 or input.array.size == 0:
         return input
     if p == 1:
-        return (mul_ if inplace else mul)(input, 0.0)
-    kept = (_noise_like(input, p, channels).array != 0).astype(input.array.dtype)
+        return (mul_ if inplace else mul)(input, wrap(backend.module_of(input.array).zeros((), input.array.dtype)))
+    kept = backend.as_array((_noise_like(input, p, channels).array != 0).astype(input.array.dtype))
     a = 1.0 / math.sqrt((SELU_FLOOR**2 * p + 1) * (1 - p))
     floor = (kept - 1) * (SELU_FLOOR * a) + SELU_FLOOR * a * p
-    scaled = (mul_ if inplace else mul)(input, wrap(kept * a))
-    return (add_ if inplace else add)(scaled, wrap(floor))
+    scaled = (mul_ if inplace else mul)(input, wrap(backend.as_array(kept * a)))
+    return (add_ if inplace else add)(scaled, wrap(backend.as_array(floor)))

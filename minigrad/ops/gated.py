@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad import backend
@@ -10,10 +11,12 @@ from minigrad.autograd.variable import wrap
 from minigrad.kernels.select import select
 from minigrad.ops.activation import leaky_relu
 from minigrad.ops.arithmetic import mul
+from minigrad.ops.checks import need_float
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.elementwise import sigmoid
 from minigrad.ops.inplace import in_place
+from minigrad.ops.parts import chunk
 from minigrad.ops.shape import reshape
 from minigrad.random import default_generator
 
@@ -25,6 +28,7 @@ leaky_relu_, mul_ = in_place(leaky_relu, "leaky_relu_"), in_place(mul, "mul_")
 @Op
 def prelu_kernel(input, weight, *, xp):
     """input where it is positive, else weight * input; the slope `weight` at 0."""
+    need_float(input, "prelu_cpu")
     return select(input > 0, input, weight * input, xp)
 
 
@@ -66,9 +70,15 @@ def rrelu(
 ) -> Any:
     """input where it is positive, else a * input: with `training` a is drawn for each such element, uniform on
     [lower, upper), otherwise it is their mean. (Xu et al. 2015)"""
+    for which, bound in (("lower", lower), ("upper", upper)):
+        if not math.isfinite(bound):
+            raise RuntimeError(f"rrelu: {which} bound must be finite, got {bound}")
+    if lower > upper:
+        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound: got {lower} and {upper}")
     if not training:
         return (leaky_relu_ if inplace else leaky_relu)(input, (lower + upper) / 2)
     array = input.array
+    need_float(array, "rrelu_with_noise_out_cpu")
     slopes = backend.module_of(array).ones_like(array)
     negative = array <= 0
     drawn = default_generator.uniform64(int(negative.sum())) * (upper - lower) + lower
@@ -79,10 +89,11 @@ def rrelu(
 def glu(input: Any, dim: int = -1) -> Any:
     """a * sigmoid(b), a and b the halves of `input` along `dim` (Dauphin et al. 2016). RuntimeError for an odd size."""
     if not input.array.ndim:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
+        raise RuntimeError("glu does not support scalars because halving size must be even")
     dim = normalize_dim(dim, input.array.ndim)
     size = input.array.shape[dim]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
-    a, b = input.chunk(2, dim)
+    need_float(input.array, "glu_cpu")
+    a, b = chunk(input, 2, dim)
     return a * sigmoid(b)

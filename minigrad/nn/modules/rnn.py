@@ -11,13 +11,14 @@ import math
 import warnings
 from typing import Any, ClassVar
 
-from minigrad import backend, ops
+from minigrad import backend
 from minigrad.nn import functional as F
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
 from minigrad.ops import create
 from minigrad.ops.elementwise import sigmoid, tanh
+from minigrad.ops.join import cat, stack
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -113,10 +114,10 @@ class _Recurrent(Module):
                 sequence, state = self._run_direction(x, initial[len(last)], suffix, backwards)
                 outputs.append(sequence)
                 last.append(state)
-            x = ops.cat(outputs, -1) if self.bidirectional else outputs[0]
+            x = cat(outputs, -1) if self.bidirectional else outputs[0]
             if self.dropout and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, self.training)
-        return x, [ops.stack(parts) for parts in zip(*last)]
+        return x, [stack(parts) for parts in zip(*last)]
 
     def _run_direction(self, x: Any, state: State, suffix: str, backwards: bool) -> tuple[Any, State]:
         """One layer in one direction: its outputs (T, N, hidden_size) and its last state."""
@@ -127,7 +128,7 @@ class _Recurrent(Module):
         for step in reversed(steps) if backwards else steps:
             state = self.step(step, state, weight_hh, bias_hh)
             outputs.append(state[0])
-        return ops.stack(outputs[::-1] if backwards else outputs), state
+        return stack(outputs[::-1] if backwards else outputs), state
 
     # -- checks ------------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from minigrad import ops
 from minigrad.autograd.variable import Variable
+from minigrad.ops.join import cat
+from minigrad.ops.shape import reshape
 
 
 def parameters_to_vector(parameters: Iterable[Any]) -> Any:
     """The elements of all parameters, one after the other; differentiable."""
-    return ops.cat([ops.reshape(p, (-1,)) for p in parameters])
+    return cat([reshape(p, (-1,)) for p in parameters])
 
 
 def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
