@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,10 @@ def chosen(d: Draw) -> Sample:
     return Sample(d.bools(c), *d.one_of((a, b), (a, 0), (2.5, b), (1.0, 0.0), (1, 2)))
 
 
+def _where_method(T: Any, x: Any, other: Any, condition: Any) -> Any:
+    return x.where(condition, other)
+
+
 def filled(tensor: bool) -> Recipe:
     """masked_fill(x, mask, value), the value a number or a 0-dim tensor."""
 
@@ -72,7 +77,8 @@ CASES = [
     *[Case(name, broadcastable(2, kinks=(0,)), skip=TWIN) for name in ("logical_and", "logical_or", "logical_xor")],
     *[Case(name, integers()) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")],
     Case("bitwise_not", lambda d: Sample(d.one_of(d.bools(d.shape()), d.ints(d.shape(), -9, 9)))),
-    Case("where", chosen),
+    Case("where", chosen, skip={"method": "of the condition's two roles the method has the other: see the next case"}),
+    Case("Tensor.where", lambda d: Sample(*d.float_arrays([x := d.shape(), x]), d.bools(x)), call=_where_method),
     Case("masked_fill", filled(tensor=False)),
     Case(
         "masked_fill",
