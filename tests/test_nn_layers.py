@@ -67,6 +67,7 @@ def test_built_from_one_seed(case):
 
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("case", MODULES, ids=repr)
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch's advice on its own kernels
 def test_values_and_gradients(case, train):
     (ours, theirs) = (run(T, case, train) for T in ENGINES)
     for what, a, b in zip(("output", "gradient of input"), ours[:2], theirs[:2], strict=False):

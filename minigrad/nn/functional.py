@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad import backend
+from minigrad.autograd.variable import wrap
 from minigrad.ops import activation
 from minigrad.ops.activation import (
     gelu,
@@ -30,6 +32,8 @@ from minigrad.ops.dropout import (
 )
 from minigrad.ops.einsum import einsum
 from minigrad.ops.elementwise import sigmoid, tanh
+from minigrad.ops.expand import broadcast_tensors
+from minigrad.ops.extrema import clamp_min
 from minigrad.ops.gated import glu, prelu, rrelu
 from minigrad.ops.inplace import in_place
 from minigrad.ops.loss import (
@@ -41,12 +45,8 @@ from minigrad.ops.loss import (
     mse_loss,
     smooth_l1_loss,
 )
-
-try:  # INTERIM
-    from minigrad.ops.pad import pad
-except ImportError:
-    pad = None
 from minigrad.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from minigrad.ops.pad import pad
 from minigrad.ops.pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -58,7 +58,10 @@ from minigrad.ops.pool import (
     max_pool2d,
     max_pool3d,
 )
+from minigrad.ops.reduce import sum
 from minigrad.ops.softmax import log_softmax, softmax, softmin
+from minigrad.ops.stats import norm
+from minigrad.ops.windows import need_tensor
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
@@ -67,9 +70,9 @@ __all__ = [
     "tanhshrink", "threshold", "threshold_", "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d",
     "feature_alpha_dropout", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
     "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "max_pool1d", "max_pool2d", "max_pool3d", "bilinear",
-    "linear", "pad", "batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss",
-    "smooth_l1_loss",
+    "cosine_similarity", "normalize", "one_hot", "pairwise_distance", "linear", "pad", "batch_norm", "group_norm",
+    "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
 ]  # fmt: skip
 
 
@@ -166,9 +169,65 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     for i, size in enumerate((a[-1], b[-1]), start=1):
         if size != w[i]:
             raise RuntimeError(f"bilinear(): input{i} size does not match weight size: got {size} but expected {w[i]}")
-    if bias is not None and bias.array.shape != w[:1]:
-        raise RuntimeError(
-            f"bilinear(): bias size does not match weight size: got {list(bias.array.shape)} but expected {w[0]}"
-        )
+    if bias is not None and bias.size(0) != w[0]:
+        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.size(0)} but expected {w[0]}")
     out = einsum("...i,kij,...j->...k", input1, weight, input2)
     return out if bias is None else out + bias
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """int64 zeros with a 1 at each class: (*) -> (*, num_classes). As many classes as there are, if not given.
+
+    RuntimeError for classes outside [0, num_classes) and for other integers than int64.
+    """
+    classes = tensor.array
+    if classes.dtype != "int64":
+        raise RuntimeError(
+            f"one_hot is only applicable to index tensor of type LongTensor.\n"
+            f"convert the {tensor.dtype} tensor with .long()"
+        )
+    if not classes.size:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    elif int(classes.min()) < 0:
+        raise RuntimeError(f"Class values must be non-negative.\nthe least is {int(classes.min())}")
+    elif num_classes == -1:
+        num_classes = int(classes.max()) + 1
+    elif num_classes <= int(classes.max()):
+        raise RuntimeError(
+            f"Class values must be smaller than num_classes.\n{int(classes.max())} is not below {num_classes}"
+        )
+    xp = backend.module_of(classes)
+    return wrap((classes[..., None] == xp.arange(num_classes)).astype("int64"))
+
+
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+    """input / max(its p-norm along `dim`, eps)."""
+    return input / clamp_min(norm(input, p, dim, keepdim=True), eps)
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """The cosine of the angle between vectors along `dim`; norms below eps count as eps.
+
+    Differentiated as if no norm were below eps, as torch does. RuntimeError for integers and for a negative eps.
+    """
+    need_tensor("cosine_similarity", x1=x1, x2=x2)
+    if eps < 0:
+        raise RuntimeError(f"eps must be non-negative, got: {eps}")
+    common = backend.result_type([x1.array, x2.array])
+    if not common.is_floating_point:
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {common.type_name}")
+    x1, x2 = broadcast_tensors(x1.to(common), x2.to(common))
+    return sum(_unit(x1, dim, eps) * _unit(x2, dim, eps), dim)
+
+
+def _unit(x: Any, dim: int, eps: float) -> Any:
+    """x over its length along `dim`, or over eps where that is longer; what is added has no derivative."""
+    length = norm(x, 2, dim, keepdim=True)
+    added = backend.module_of(x.array).maximum(eps - length.array, 0)
+    return x / (length + wrap(backend.as_array(added)))
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    """The p-norm of x1 - x2 + eps over the last dimension."""
+    return norm(x1 - x2 + eps, p, -1, keepdim)

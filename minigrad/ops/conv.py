@@ -16,11 +16,7 @@ from minigrad.kernels import convolution as kernel
 from minigrad.kernels.convolution import Conv
 from minigrad.kernels.draws import C_NAMES
 from minigrad.ops.checks import refuse_bool
-
-try:  # INTERIM
-    from minigrad.ops.pad import pad
-except ImportError:
-    pad = None
+from minigrad.ops.pad import pad
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import squeeze, unsqueeze
 from minigrad.ops.windows import need_tensor, per_dimension
