@@ -237,8 +237,7 @@ def _record(d: Declaration, text: _Lines) -> None:
     names = saved_names(d)
     if names:
         text(f"node.saved = {_tuple([_saved_value(d, n) for n in names])}")
-        stamps = [_stamp(d, n) for n in names]
-        text.block("try:", f"node.versions = {_tuple(stamps)}")
+        text.block("try:", f"node.versions = {_versions(d, names)}")
         text.block("except TypeError:", "raise RuntimeError(INFERENCE_SAVED) from None")
     if constant_names(d):
         text(f"node.constants = {_tuple(constant_names(d))}")
@@ -275,20 +274,27 @@ def _saved_value(d: Declaration, name: str) -> str:
     return f"({value} if {' or '.join(f'{o}_needs' for o in users)} else None)"
 
 
-def _stamp(d: Declaration, name: str) -> str:
-    """The version counter of a saved tensor and the version it was saved at; None for what has none."""
-    if name == "cache":
-        return "None"
-    if name == d.variadic:
-        return f"tuple([(t.counter, t.counter[0]) for t in {name} if isinstance(t, Variable)])"
-    if name in d.operands:
-        users = _users(d, name)
-        condition = f"{name}_is"
-        if len(users) != len(d.rules):
-            condition += f" and ({' or '.join(f'{o}_needs' for o in users)})"
-        return f"((({name}.counter, {name}.counter[0]),) if {condition} else None)"
-    owner = f"results[{d.outputs.index(name)}]" if len(d.outputs) > 1 else "result"
-    return f"(({owner}.counter, {owner}.counter[0]),)"
+def _versions(d: Declaration, names: list[str]) -> str:
+    """The version counters of the tensors among what is saved, each with the version it was saved at.
+
+    UNCHANGING stands in for a number, and for what no rule that will run names.
+    """
+    if d.variadic in names:
+        return f"[(t.counter, t.counter[0]) for t in {d.variadic} if isinstance(t, Variable)]"
+    stamps = []
+    for name in names:
+        if name in d.operands:
+            users = _users(d, name)
+            condition = f"{name}_is"
+            if len(users) != len(d.rules):
+                condition += f" and ({' or '.join(f'{o}_needs' for o in users)})"
+            stamps.append(f"(({name}.counter, {name}.counter[0]) if {condition} else UNCHANGING)")
+        elif name in d.outputs:
+            owner = f"results[{d.outputs.index(name)}]" if len(d.outputs) > 1 else "result"
+            stamps.append(f"({owner}.counter, {owner}.counter[0])")
+        else:  # the cache
+            stamps.append("UNCHANGING")
+    return _tuple(stamps)
 
 
 def backward_source(d: Declaration) -> str:
@@ -314,10 +320,9 @@ def backward_source(d: Declaration) -> str:
         text("saved = node.saved")
         text.block("if saved is None:", "raise RuntimeError(FREED)")
         text.block(
-            "for stamps in node.versions:",
-            "for counter, version in stamps or ():",
-            "    if counter[0] != version:",
-            "        raise modified(node, counter)",
+            "for counter, version in node.versions:",
+            "if counter[0] != version:",
+            "    raise modified(node, counter)",
         )
         text(f"{_tuple(names)} = saved")
     if names := constant_names(d):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -13,26 +14,32 @@ from minigrad.autograd.variable import Variable, wrap
 by_sequence = attrgetter("sequence")
 
 
-def reachable(edges: list[Edge]) -> tuple[list[Node], dict[Any, int]]:
+def reachable(edges: Sequence[Edge]) -> tuple[list[Node], dict[Any, int]]:
     """The nodes behind `edges`, newest first, and for each leaf how many gradients will arrive there.
 
     Every edge leads to an older node, so newest first is an order in which a node comes after all its users.
     """
+    order: list[Node] = []
     waiting: dict[Any, int] = {}
-    seen: dict[Node, None] = {}
-    stack = [target for target, _ in edges]
-    while stack:
-        target = stack.pop()
+    seen: set[Node] = set()
+    targets = [edge[0] for edge in edges]
+    for target in targets:  # which grows on the way
         if isinstance(target, Variable):
             waiting[target] = waiting.get(target, 0) + 1
         elif target not in seen:
-            seen[target] = None
-            stack.extend([edge[0] for edge in target.edges if edge is not None])
-    return sorted(seen, key=by_sequence, reverse=True), waiting
+            seen.add(target)
+            order.append(target)
+            targets += [edge[0] for edge in target.edges if edge is not None]
+    order.sort(key=by_sequence, reverse=True)
+    return order, waiting
 
 
 def walk(
-    roots: list[Edge], gradients: list[Any], *, keep_graph: bool, create_graph: bool, wanted: list[Edge] | None = None
+    roots: Sequence[Edge],
+    gradients: Sequence[Any],
+    keep_graph: bool,
+    create_graph: bool,
+    wanted: Sequence[Edge] | None = None,
 ) -> list[Any]:
     """Carry `gradients` from `roots` back through the graph.
 
@@ -43,60 +50,57 @@ def walk(
     and further ones are added to it in place.
     """
     order, waiting = reachable(roots)
-    capture = {_key(edge): None for edge in wanted or ()}
+    capture = {} if wanted is None else {_key(edge): None for edge in wanted}
     useful = None if wanted is None else _leading_to(capture, order)
-    arrived: dict[Any, Any] = {}
+    arrived: dict[Any, Any] = {}  # by _key: the gradient so far
     owned: set[Any] = set()
 
-    def deliver(edge: Edge, g: Any, fresh: bool) -> None:
-        target = edge[0]
-        key = edge if edge[1] else target
-        if g is not None:
-            before = arrived.get(key)
-            if before is None:
-                arrived[key] = g
-            elif create_graph or key not in owned:
-                arrived[key] = backend.as_array(before + g)
-                owned.add(key)
-            else:
-                before += g
-        if target in waiting:
-            waiting[target] -= 1
-            if waiting[target] == 0:
-                finish(target, fresh and g is arrived.get(target) or target in owned)
-
-    def finish(leaf: Any, fresh: bool) -> None:
-        g = arrived.pop(leaf, None)
-        if g is None:
-            return
-        if leaf.meta is not None:
-            g = _run_hooks(leaf.meta, g, create_graph)
-        if leaf in capture:
-            capture[leaf] = g
-        elif wanted is None:
-            accumulate(leaf, g, fresh=fresh, create_graph=create_graph)
-
-    for edge, g in zip(roots, gradients, strict=True):
-        deliver(edge, g, fresh=False)
-
-    for node in order:
+    edges: Sequence[Edge | None] = roots
+    results, g = gradients, None
+    for node in (*order, None):
+        # Deliver `results`, which the node before computed from `g`, to the ends of its `edges`. A rule returns `g`
+        # itself, a view, or a new array, which a leaf may keep.
+        for edge, result in zip(edges, results):
+            if edge is None:
+                continue
+            key = edge if edge[1] else edge[0]
+            if result is not None:
+                before = arrived.get(key)
+                if before is None:
+                    arrived[key] = result
+                elif key in owned and not create_graph:
+                    before += result
+                else:
+                    arrived[key] = backend.as_array(before + result)
+                    owned.add(key)
+            left = waiting.get(key)
+            if left is None:  # no leaf
+                continue
+            waiting[key] = left - 1
+            if left == 1 and (total := arrived.pop(key, None)) is not None:
+                if key.meta is not None:
+                    total = _run_hooks(key.meta, total, create_graph)
+                if wanted is None:
+                    new = g is not None and total is result and result is not g and result.base is None
+                    accumulate(key, total, new or key in owned, create_graph)
+                elif key in capture:
+                    capture[key] = total
+        if node is None:
+            break
+        # Run the node on what has arrived there.
         if node.outputs == 1:
             grads = g = arrived.pop(node, None)
-            if (node.hooks is not None or node in capture) and g is not None:
-                grads = g = _arrival(node, 0, node, g, capture, create_graph)
+            if g is not None and (node.hooks is not None or node in capture):
+                grads = g = _arrival(node, 0, g, capture, create_graph)
         else:
             grads, g = [arrived.pop((node, i) if i else node, None) for i in range(node.outputs)], None
-            for i, gi in enumerate(grads):
-                if gi is not None:
-                    grads[i] = _arrival(node, i, (node, i) if i else node, gi, capture, create_graph)
+            grads = [None if gi is None else _arrival(node, i, gi, capture, create_graph) for i, gi in enumerate(grads)]
         if useful is not None and node not in useful:
+            edges = results = ()
             continue
-        results = node.apply_graph(grads) if create_graph else node.apply(grads)
+        edges, results = node.edges, node.apply_graph(grads) if create_graph else node.apply(grads)
         if not keep_graph:
             node.release()
-        for edge, result in zip(node.edges, results, strict=True):
-            if edge is not None:
-                deliver(edge, result, result is not g and result is not None and result.base is None)
 
     return [capture[_key(edge)] for edge in wanted or ()]
 
@@ -117,13 +121,14 @@ def _leading_to(capture: dict[Any, Any], order: list[Node]) -> set[Node]:
     return useful
 
 
-def _arrival(node: Node, output_nr: int, key: Any, g: Any, capture: dict[Any, Any], create_graph: bool) -> Any:
+def _arrival(node: Node, output_nr: int, g: Any, capture: dict[Any, Any], create_graph: bool) -> Any:
     """Run the hooks of a node's output on its complete gradient, and keep the gradient where somebody wants it."""
     if node.hooks is not None and output_nr in node.hooks:
         meta, tensor = node.hooks[output_nr]
         g = _run_hooks(meta, g, create_graph)
         if meta.retains_grad and (holder := tensor()) is not None:
-            accumulate(holder, g, fresh=False, create_graph=create_graph)
+            accumulate(holder, g, False, create_graph)
+    key = (node, output_nr) if output_nr else node
     if key in capture:
         capture[key] = g
     return g
@@ -148,7 +153,7 @@ def _run_hooks(meta: Any, g: Any, create_graph: bool) -> Any:
     return tensor if create_graph else tensor.array
 
 
-def accumulate(leaf: Any, g: Any, *, fresh: bool, create_graph: bool) -> None:
+def accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
     """Add `g` to `leaf.grad`, in place if there is one; a `fresh` gradient, held by nobody else, is taken as it is."""
     held = leaf.gradient
     if create_graph:
@@ -173,12 +178,11 @@ def _copy_like(g: Any, array: Any) -> Any:
 
 
 def run(
-    tensors: list[Any],
-    gradients: list[Any],
-    *,
+    tensors: Sequence[Any],
+    gradients: Sequence[Any],
     keep_graph: bool,
     create_graph: bool,
-    wanted: list[Edge] | None = None,
+    wanted: Sequence[Edge] | None = None,
 ) -> list[Any]:
     """`walk` from tensors: their gradients as tensors in, the wanted gradients as tensors out."""
     roots = [(t, 0) if t.node is None else (t.node, t.output_nr) for t in tensors]
@@ -186,8 +190,8 @@ def run(
     mode.grad = create_graph
     try:
         if create_graph:
-            return walk(roots, gradients, keep_graph=keep_graph, create_graph=True, wanted=wanted)
-        results = walk(roots, [g.array for g in gradients], keep_graph=keep_graph, create_graph=False, wanted=wanted)
-        return [None if g is None else wrap(g) for g in results]
+            return walk(roots, gradients, keep_graph, True, wanted)
+        results = walk(roots, [g.array for g in gradients], keep_graph, False, wanted)
     finally:
         mode.grad = before
+    return [None if g is None else wrap(g) for g in results]

@@ -215,6 +215,7 @@ def _compile(declaration: Declaration, namespace: dict[str, Any]) -> Any:
         modified=modified,
         NUMBERS=frozenset((int, float)),  # a Python bool is looked at by `promote`
         FREED=FREED,
+        UNCHANGING=([0], 0),
         INFERENCE_SAVED=INFERENCE_SAVED,
         **{f"default_{p.name}": p.default for p in declaration.params},
     )

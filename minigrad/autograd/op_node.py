@@ -24,7 +24,7 @@ class OpNode(Node):
     """A node that an op's recorder made.
 
     saved      arrays and numbers by `saved_names`, None once they have been freed
-    versions   for each of them the version counters of the tensors behind it, and the versions they had
+    versions   for each of them its version counter and the version it had
     shapes     of operands, by `shape_names`
     constants  by `constant_names`
     """
@@ -95,10 +95,9 @@ class OpNode(Node):
 
     def check_versions(self) -> None:
         """RuntimeError if a saved tensor was written to since it was saved."""
-        for stamps in self.versions:
-            for counter, version in stamps or ():
-                if counter[0] != version:
-                    raise modified(self, counter)
+        for counter, version in self.versions:
+            if counter[0] != version:
+                raise modified(self, counter)
 
     def __getattr__(self, name: str) -> Any:
         """torch's `_saved_<name>`: a saved operand (`self` for the first one), output (`result`) or constant."""
@@ -123,22 +122,19 @@ def _attach(value: Any, edge: Any) -> Any:
     return wrap(value, True, target, number)
 
 
-def modified(node: Node, counter: list[int]) -> RuntimeError:
+def modified(node: Any, counter: list[int]) -> RuntimeError:
     """torch's error for a saved tensor that was changed in place before its use."""
-    for_name = node.name().removesuffix("Backward0")
-    names, was = "", 0
-    array: Any = None
-    for name, value, stamps in zip(node.saved_names, node.saved, node.versions, strict=True):  # type: ignore[attr-defined]
-        for seen, version in stamps or ():
-            if seen is counter:
-                names, array, was = name, value, version
-    kind = backend.dtype_of(array).type_name if backend.is_array(array) else "Float"
-    shape = list(array.shape) if backend.is_array(array) else []
-    made_by = f", which is output 0 of {for_name}," if names == "out" else ""
+    d = node.declaration
+    place = next(i for i, (seen, version) in enumerate(node.versions) if seen is counter and version != counter[0])
+    name, array = (d.variadic, node.saved[0][place]) if d.variadic else (node.saved_names[place], node.saved[place])
+    kind, shape = backend.dtype_of(array).type_name, list(array.shape)
+    made_by = ""
+    if name in d.outputs:
+        made_by = f", which is output {d.outputs.index(name)} of {node.name().removesuffix('Backward0')},"
     return RuntimeError(
         f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{kind}Tensor {shape}]{made_by} is at version {counter[0]}; expected version {was} instead. "
-        f"{node.name()} saved it as `{names}`: clone it before changing it, or change it after backward."
+        f"[torch.{kind}Tensor {shape}]{made_by} is at version {counter[0]}; expected version {node.versions[place][1]} "
+        f"instead. {node.name()} saved it as `{name}`: clone it before changing it, or change it after backward."
     )
 
 

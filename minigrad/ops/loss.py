@@ -10,6 +10,7 @@ import math
 import warnings
 from typing import Any
 
+from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.ops.activation import logsigmoid
 from minigrad.ops.arithmetic import abs
@@ -48,9 +49,10 @@ def reduction_by(size_average: bool | None, reduce: bool | None, reduction: str)
 
 def reduced(losses: Any, reduction: str) -> Any:
     """An array of losses: itself, its mean (nan if there are none) or its sum."""
-    if reduction == "mean":
-        return losses.sum() / (losses.size or math.nan)
-    return losses.sum() if reduction == "sum" else losses
+    if reduction == "none":
+        return losses
+    total = backend.module_of(losses).add.reduce(losses, axis=None)  # as .sum(), with less around it
+    return total if reduction == "sum" else total / (losses.size or math.nan)
 
 
 def reduced_tensor(losses: Any, reduction: str) -> Any:
@@ -196,7 +198,7 @@ def smooth_l1_loss(
     """
     reduction = reduction_by(size_average, reduce, reduction)
     _warn_of_broadcasting(input, target)
-    if beta < 0:
+    if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta.\nIt is {beta}.")
     if beta == 0:
         return reduced_tensor(abs(input - target), reduction)
@@ -210,7 +212,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     """
     reduction_by(None, None, reduction)
     _warn_of_broadcasting(input, target)
-    if delta <= 0:
+    if not delta > 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta.\nIt is {delta}.")
     if weight is None:
         return _huber(input, target, reduction, float(delta))

@@ -72,6 +72,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def hooked(*args: Any, **kwargs: Any) -> Any:
         hooks = args[0].__dict__
+        if not (hooks["_optimizer_step_pre_hooks"] or hooks["_optimizer_step_post_hooks"]):
+            return step(*args, **kwargs)
         for hook in hooks["_optimizer_step_pre_hooks"].values():
             replaced = hook(args[0], args, kwargs)
             if replaced is None:

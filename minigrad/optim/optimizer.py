@@ -103,14 +103,16 @@ class Optimizer(OptimizerHooks):
         state = self.state.get(p)
         if not state and self._init_names is not None:
             state = self._first_state(p, group)
-        arrays = {name: v.array for name, v in state.items() if isinstance(v, Variable)} if state else {}
-        if "step" in arrays:
-            count = arrays["step"]
-            count += 1  # in place: it is the array of state["step"]
-            arrays["step"] = count.item()
+        arrays: dict[str, Any] = {}
+        if state:
+            arrays = {name: v.array for name, v in state.items() if isinstance(v, Variable)}
+            if "step" in arrays:
+                count = arrays["step"]
+                count += 1  # in place: it is the array of state["step"]
+                arrays["step"] = count.item()
         known = len(arrays)
         try:
-            if self.elementwise and array.nbytes >= 2 * CHUNK and _same_layout(array, [g, *arrays.values()]):
+            if array.nbytes >= 2 * CHUNK and self.elementwise and _same_layout(array, [g, *arrays.values()]):
                 self._update_in_pieces(array, g, arrays, options)
             else:
                 self.update(array, g, arrays, **options)
@@ -292,6 +294,8 @@ def _keywords(method: Callable[..., Any]) -> tuple[str, ...]:
 
 def _number(value: Any) -> Any:
     """A hyper-parameter given as a tensor of one element, or a tuple of such, as Python numbers."""
+    if type(value) in (float, bool):  # nearly all are
+        return value
     if isinstance(value, Variable):
         return value.array.item()
     return tuple([_number(v) for v in value]) if type(value) is tuple else value
