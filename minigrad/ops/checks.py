@@ -50,7 +50,8 @@ def as_integer(value: float, dtype: Any) -> Any:
     limits = backend.np.iinfo(dtype)
     low = -limits.max if dtype.kind == "u" and type(value) is int else limits.min
     if not low <= value <= limits.max:
-        raise RuntimeError(f"value cannot be converted to type {dtype}_t without overflow\ngot {value}")
+        name = "int" if dtype.name == "int32" else f"{dtype}_t"
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow\ngot {value}")
     return backend.np.asarray(int(value)).astype(dtype).item()
 
 

@@ -13,11 +13,11 @@ from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
-from minigrad.backend import np
 from minigrad.kernels import places
 from minigrad.kernels.places import Where
 from minigrad.ops import inplace
 from minigrad.ops.cast import to
+from minigrad.ops.checks import as_integer
 from minigrad.ops.expand import expand
 from minigrad.ops.keys import Key, checked_slice, plan
 from minigrad.ops.shape import alias, reshape
@@ -210,7 +210,7 @@ def _write_all(part: Any, value: Any) -> Any:
     """Overwrite all of a tensor; returns a tensor that broadcasts to it, with the history of what it holds now."""
     array = part.array
     if not isinstance(value, Variable):
-        array[...] = _fitting(value, array)
+        array[...] = value if array.dtype.kind == "f" else as_integer(value, array.dtype)
         return wrap(array)
     try:
         array[...] = value.array
@@ -226,23 +226,9 @@ def _write_at_places(part: Any, where: Where, value: Any) -> Any:
         _same_dtype(part.array, value.array)
         _write(part.array, where, value.array)
     else:
-        _write(part.array, where, _fitting(value, part.array))
+        dtype = part.array.dtype
+        _write(part.array, where, value if dtype.kind == "f" else as_integer(value, dtype))
     return overwritten(part, value, where)
-
-
-def _fitting(value: Any, array: Any) -> Any:
-    """A number as an array of integers can hold it: without its fraction. RuntimeError if it is out of range."""
-    if array.dtype.kind not in "iu":
-        return value
-    limits = np.iinfo(array.dtype)
-    lowest = limits.min or -limits.max  # unsigned integers wrap around
-    if not lowest <= value <= limits.max:
-        name = backend.dtype_of(array).name
-        raise RuntimeError(
-            f"value cannot be converted to type {'int' if name == 'int32' else name + '_t'} without overflow\n{value} "
-            f"is out of the range of {name}"
-        )
-    return int(value) % (limits.max + 1) if limits.min == 0 else int(value)
 
 
 # -- index_put ---------------------------------------------------------------------------------------------------------
