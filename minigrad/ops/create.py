@@ -130,13 +130,16 @@ def from_numpy(array: Any) -> Any:
     return wrap(array)
 
 
-def size_of(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape in `f(2, 3)`, `f((2, 3))` or `f([2, 3])`."""
+def size_of(size: tuple[Any, ...], name: str = "empty") -> tuple[int, ...]:
+    """The shape in `name(2, 3)`, `name((2, 3))` or `name([2, 3])`."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
-    for n in size:
-        if isinstance(n, float):
-            raise TypeError(f"size must be ints, but got {n} in {size}")
+    for i, n in enumerate(size):
+        if not hasattr(n, "__index__"):
+            raise TypeError(
+                f"{name}(): argument 'size' (position 1) must be tuple of ints, but found element of type "
+                f"{type(n).__name__} at pos {i}"
+            )
         if n < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(size)}")
     return tuple(int(n) for n in size)
@@ -161,12 +164,12 @@ def _on(device: Any, make: Any) -> Any:
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Zeros of shape `size`."""
-    return _filled("zeros", size_of(size), dtype, device, requires_grad)
+    return _filled("zeros", size_of(size, "zeros"), dtype, device, requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones of shape `size`."""
-    return _filled("ones", size_of(size), dtype, device, requires_grad)
+    return _filled("ones", size_of(size, "ones"), dtype, device, requires_grad)
 
 
 def empty(
