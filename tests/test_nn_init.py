@@ -7,6 +7,7 @@ import math
 import pytest
 
 import minigrad
+from reference import strict_cupy
 from reference.case import torch_at_least
 from tests.lockstep import attempt, same
 
@@ -107,3 +108,14 @@ def test_in_place_draws_are_counted_and_refused_on_leaves():
         return t._version, attempt(lambda: leaf.uniform_()), attempt(lambda: T.nn.init.ones_(leaf).requires_grad)
 
     same(program)
+
+
+@pytest.mark.parametrize("name", [n for n in MATRICES if n != "orthogonal_"])
+def test_the_gpu_stand_in_gets_the_cpus_values(name):
+    def filled(device):
+        minigrad.manual_seed(3)
+        t = minigrad.zeros(5, 7, device=device)
+        return MATRICES[name](minigrad.nn.init, t).cpu().tolist()
+
+    with strict_cupy.install():
+        assert filled("cuda") == filled("cpu")

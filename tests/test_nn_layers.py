@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import minigrad
+from reference import strict_cupy
 from reference.adapters import flatten, is_tensor, to_numpy
 from reference.modules import MODULES, ModuleCase
 
@@ -30,12 +31,11 @@ def assert_close(ours, theirs, rtol, what):
         np.testing.assert_array_equal(a, b, err_msg=what)
 
 
-def run(T, case: ModuleCase, train: bool, dtype: str = "float64"):
+def run(T, case: ModuleCase, train: bool, device: str = "cpu"):
     """(outputs, gradients of inputs, gradients of parameters, buffers) of two steps forwards and one backwards."""
-    module = case.build(T).to(getattr(T, dtype)).train(train)
-    arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in case.inputs()]
+    module = case.build(T).double().to(device).train(train)
     T.manual_seed(1)  # for dropout
-    inputs = [T.from_numpy(a.copy()) for a in arrays]
+    inputs = [T.from_numpy(a).to(device) for a in case.inputs()]
     module(*[x.clone() for x in inputs])  # moves running statistics
     for x in inputs:
         x.requires_grad_(x.is_floating_point())
@@ -44,7 +44,7 @@ def run(T, case: ModuleCase, train: bool, dtype: str = "float64"):
     total = 0
     for out in outputs:
         if out.requires_grad:
-            total = total + (out * T.from_numpy(weights.normal(size=tuple(out.shape)).astype(dtype))).sum()
+            total = total + (out * T.from_numpy(weights.normal(size=tuple(out.shape))).to(device)).sum()
     if is_tensor(total):
         total.backward()
     gradients = {name: p.grad for name, p in module.named_parameters()}
@@ -78,6 +78,30 @@ def test_values_and_gradients(case, train):
         assert list(a) == list(b)
         for name in b:
             assert_close(a[name], b[name], case.rtol, f"{what} {name}")
+
+
+def assert_gpu_equals_cpu(case):
+    cpu, gpu = run(minigrad, case, train=True), run(minigrad, case, train=True, device="cuda")
+    assert all(t.is_cuda for t in gpu[0] if is_tensor(t))
+    for a, b in zip(flatten_all(gpu), flatten_all(cpu), strict=True):
+        assert_close(a, b, 1e-12, "GPU against CPU")
+
+
+def flatten_all(results):
+    return [t for part in results for t in (part.values() if isinstance(part, dict) else part)]
+
+
+@pytest.mark.parametrize("case", MODULES, ids=repr)
+def test_gpu_stand_in_equals_cpu(case):
+    """On the strict stand-in for CuPy; dropout masks and initial values are the CPU's."""
+    with strict_cupy.install():
+        assert_gpu_equals_cpu(case)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", MODULES, ids=repr)
+def test_gpu_equals_cpu(case):
+    assert_gpu_equals_cpu(case)
 
 
 @pytest.mark.parametrize("case", [c for c in MODULES if c.build(torch).state_dict()], ids=repr)

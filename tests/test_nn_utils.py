@@ -6,6 +6,8 @@ from math import inf, nan
 
 import pytest
 
+import minigrad
+from reference import strict_cupy
 from tests.lockstep import attempt, same
 
 
@@ -73,3 +75,17 @@ def test_parameters_as_a_vector_and_back():
         return vector, grads, list(net.parameters()), net(T.ones(1, 2)), refused
 
     same(program)
+
+
+@pytest.mark.parametrize("norm_type", [2, 1, inf, 3])
+def test_gradients_on_the_gpu_stand_in(norm_type):
+    def clipped(device):
+        ps = [p.to(device) for p in with_gradients(minigrad, [3.0, -4.0], [12.0])]
+        for p, value in zip(ps, ([3.0, -4.0], [12.0]), strict=True):
+            p.grad = minigrad.tensor(value, device=device)
+        total = minigrad.nn.utils.clip_grad_norm_(ps, 1.0, norm_type)
+        minigrad.nn.utils.clip_grad_value_(ps, 0.5)
+        return [t.cpu().tolist() for t in [total, *(p.grad for p in ps)]]
+
+    with strict_cupy.install():
+        assert clipped("cuda") == clipped("cpu")
