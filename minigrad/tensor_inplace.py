@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigrad import ops
-from minigrad.ops.inplace import in_place
+from minigrad.ops.inplace import in_place, in_place_view
 from minigrad.tensor_ops import TensorOps
 
 
@@ -92,6 +92,8 @@ class InPlaceOps(TensorOps):
     clip_ = in_place(ops.clip, "clip_")
 
     # compare
+    eq_ = in_place(ops.eq, "eq_")
+    ne_ = in_place(ops.ne, "ne_")
     lt_ = in_place(ops.lt, "lt_")
     le_ = in_place(ops.le, "le_")
     gt_ = in_place(ops.gt, "gt_")
@@ -123,6 +125,25 @@ class InPlaceOps(TensorOps):
     addmv_ = in_place(ops.addmv, "addmv_")
     baddbmm_ = in_place(ops.baddbmm, "baddbmm_")
 
+    # shape
+    squeeze_ = in_place_view(ops.squeeze, "squeeze_")
+    swapaxes_ = in_place_view(ops.swapaxes, "swapaxes_")
+    swapdims_ = in_place_view(ops.swapdims, "swapdims_")
+    t_ = in_place_view(ops.t, "t_")
+    transpose_ = in_place_view(ops.transpose, "transpose_")
+    unsqueeze_ = in_place_view(ops.unsqueeze, "unsqueeze_")
+
+    # arrange
+    tril_ = in_place(ops.tril, "tril_")
+    triu_ = in_place(ops.triu, "triu_")
+
+    # index
+    index_put_ = in_place(ops.index_put, "index_put_")
+
+    # gather
+    scatter_ = in_place(ops.scatter, "scatter_")
+    scatter_add_ = in_place(ops.scatter_add, "scatter_add_")
+
     # random
     bernoulli_ = ops.bernoulli_
     cauchy_ = ops.cauchy_
@@ -138,6 +159,14 @@ class InPlaceOps(TensorOps):
     fill_ = ops.fill_
     resize_ = ops.resize_
     zero_ = ops.zero_
+
+    # masks
+    masked_scatter_ = in_place(ops.masked_scatter, "masked_scatter_")
+
+    # slices
+    index_add_ = in_place(ops.index_add, "index_add_")
+    index_copy_ = in_place(ops.index_copy, "index_copy_")
+    index_fill_ = in_place(ops.index_fill, "index_fill_")
 
     # operators
     __iadd__ = add_

@@ -237,10 +237,7 @@ class TensorOps(Variable):
 
     # shape
     adjoint = ops.adjoint
-    broadcast_to = ops.broadcast_to
     diagonal = ops.diagonal
-    expand = ops.expand
-    expand_as = ops.expand_as
     flatten = ops.flatten
     moveaxis = ops.moveaxis
     movedim = ops.movedim
@@ -249,7 +246,6 @@ class TensorOps(Variable):
     reshape = ops.reshape
     reshape_as = ops.reshape_as
     squeeze = ops.squeeze
-    sum_to_size = ops.sum_to_size
     swapaxes = ops.swapaxes
     swapdims = ops.swapdims
     t = ops.t
@@ -273,8 +269,26 @@ class TensorOps(Variable):
     unfold = ops.unfold
     vsplit = ops.vsplit
 
+    # arrange
+    flip = ops.flip
+    fliplr = ops.fliplr
+    flipud = ops.flipud
+    repeat = ops.repeat
+    roll = ops.roll
+    rot90 = ops.rot90
+    tile = ops.tile
+    tril = ops.tril
+    triu = ops.triu
+
     # index
     index_put = ops.index_put
+
+    # gather
+    gather = ops.gather
+    scatter = ops.scatter
+    scatter_add = ops.scatter_add
+    take = ops.take
+    take_along_dim = ops.take_along_dim
 
     # cast
     clone = ops.clone
@@ -283,3 +297,22 @@ class TensorOps(Variable):
     # random
     bernoulli = ops.bernoulli
     multinomial = ops.multinomial
+
+    # expand
+    broadcast_to = ops.broadcast_to
+    expand = ops.expand
+    expand_as = ops.expand_as
+    sum_to_size = ops.sum_to_size
+
+    # masks
+    argwhere = ops.argwhere
+    masked_scatter = ops.masked_scatter
+    masked_select = ops.masked_select
+    nonzero = ops.nonzero
+
+    # slices
+    index_add = ops.index_add
+    index_copy = ops.index_copy
+    index_fill = ops.index_fill
+    index_select = ops.index_select
+    repeat_interleave = ops.repeat_interleave

@@ -99,6 +99,23 @@ def view_in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     return twin
 
 
+def in_place_view(op: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The in-place twin of an op that shows the same memory in another shape: the tensor itself takes on that shape."""
+
+    def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_writable(self)
+        value = op(self, *args, **kwargs)
+        self.array = value.array
+        bump(self)
+        if mode.grad:
+            _take_history(self, value)
+        return self
+
+    twin.__name__ = twin.__qualname__ = name
+    twin.__doc__ = f"In-place `{op.__name__}`."
+    return twin
+
+
 def _before(target: Any) -> Any:
     """`target` as it is now, for a graph that may save its values; itself where nothing is recorded."""
     if not mode.grad:
