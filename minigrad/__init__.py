@@ -3,8 +3,7 @@
 import warnings as _warnings
 
 from minigrad import allocator as _allocator
-from minigrad import autograd, cuda
-from minigrad import ops as _ops
+from minigrad import autograd, cuda, nn, optim, utils
 from minigrad.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from minigrad.autograd.mode import is_inference_mode_enabled
 from minigrad.backend import (
@@ -26,6 +25,20 @@ from minigrad.backend import (
 )
 from minigrad.backend import bool_ as bool
 from minigrad.legacy import *
+from minigrad.ops import *
+from minigrad.ops import tensor as tensor  # the function: `minigrad.tensor` was the module until here
+from minigrad.printing import set_printoptions
+from minigrad.random import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from minigrad.serialization import load, save
 from minigrad.size import Size
 from minigrad.tensor import Tensor
 from minigrad.version import __version__
@@ -35,6 +48,3 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\."
 _allocator.keep_freed_memory()
 
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16
-for _name in dir(_ops):
-    if not _name.startswith("_") and (_name not in globals() or _name == "tensor") and callable(getattr(_ops, _name)):
-        globals()[_name] = getattr(_ops, _name)

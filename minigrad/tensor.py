@@ -61,8 +61,10 @@ class Tensor(InPlaceOps, Conversions):
         """The shape, or its entry `dim`."""
         if dim is None:
             return self.shape
+        if not self.array.ndim:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
         if not -self.array.ndim <= dim < self.array.ndim:
-            n = max(self.array.ndim, 1)
+            n = self.array.ndim
             raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
         return self.array.shape[dim]
 
@@ -205,6 +207,8 @@ class Tensor(InPlaceOps, Conversions):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Variable):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.needs_grad and value.array.dtype.kind != "f":
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         self.array = value.array
 
     def detach(self) -> Tensor:

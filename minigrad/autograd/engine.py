@@ -63,7 +63,7 @@ def walk(
         for edge, result in zip(edges, results):
             if edge is None:
                 continue
-            key = edge if edge[1] else edge[0]
+            key: Any = edge if edge[1] else edge[0]
             if result is not None:
                 before = arrived.get(key)
                 if before is None:

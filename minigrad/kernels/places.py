@@ -95,3 +95,24 @@ def out_of_bounds(where: Where, shape: tuple[int, ...]) -> IndexError | None:
             if wrong.size:
                 return IndexError(f"index {wrong[0]} is out of bounds for dimension {axis} with size {shape[axis]}")
     return None
+
+
+def along(index: Any, dim: int, xp: ModuleType) -> Where:
+    """Where element [i, j] of `index` points along `dim`: (index, j) for dim 0, (i, index) for dim 1."""
+    where = []
+    for axis, n in enumerate(index.shape):
+        steps = xp.arange(n).reshape([-1 if i == axis else 1 for i in range(index.ndim)])
+        where.append(index if axis == dim else steps)
+    return tuple(where)
+
+
+def first_outside(index: Any, low: int, high: int) -> int | None:
+    """The first of the indices that is not in low <= i < high, None if all are. Nobody looks on a GPU: it would wait."""
+    if type(index) is not np.ndarray or not index.size:
+        return None
+    if low == 0:  # seen as unsigned, negative ones are too large as well
+        if index.view(f"u{index.itemsize}").max() < high:
+            return None
+    elif index.min() >= low and index.max() < high:
+        return None
+    return int(index[(index < low) | (index >= high)].flat[0])

@@ -1,16 +1,37 @@
-"""Every operation, a file a family."""
+"""Every operation, a file a family: primitives with their derivative rules, and what is composed of them."""
 
-# INTERIM: families that have arrived; becomes explicit imports.
-import importlib as _importlib
-
-for _family in (
-    "cast create arithmetic elementwise compare activation reduce reduce_more linalg loss norm conv pool shape index pad stats scan order embedding"
-).split():
-    try:
-        _module = _importlib.import_module(f"minigrad.ops.{_family}")
-    except ModuleNotFoundError as _error:
-        if _error.name != f"minigrad.ops.{_family}":
-            raise
-        continue
-    for _name in _module.__all__:
-        globals()[_name] = getattr(_module, _name)
+from minigrad.ops.activation import *
+from minigrad.ops.affine import *
+from minigrad.ops.arithmetic import *
+from minigrad.ops.arrange import *
+from minigrad.ops.cast import *
+from minigrad.ops.classification import *
+from minigrad.ops.compare import *
+from minigrad.ops.conv import *
+from minigrad.ops.create import *
+from minigrad.ops.dropout import *
+from minigrad.ops.einsum import *
+from minigrad.ops.elementwise import *
+from minigrad.ops.expand import *
+from minigrad.ops.extrema import *
+from minigrad.ops.fill import *
+from minigrad.ops.gated import *
+from minigrad.ops.gather import *
+from minigrad.ops.index import *
+from minigrad.ops.join import *
+from minigrad.ops.linalg import *
+from minigrad.ops.loss import *
+from minigrad.ops.masks import *
+from minigrad.ops.normalization import *
+from minigrad.ops.pad import *
+from minigrad.ops.parts import *
+from minigrad.ops.pool import *
+from minigrad.ops.random import *
+from minigrad.ops.reduce import *
+from minigrad.ops.rounding import *
+from minigrad.ops.scan import *
+from minigrad.ops.selection import *
+from minigrad.ops.shape import *
+from minigrad.ops.slices import *
+from minigrad.ops.softmax import *
+from minigrad.ops.stats import *

@@ -1,0 +1,245 @@
+"""Reading and writing single elements along one dim, by an index tensor of as many dims.
+
+Reading and adding are each other's adjoint, so places that are named twice get both gradients; what is overwritten gets
+none. On the CPU indices are checked; on a GPU, where looking would mean waiting for it, they wrap around.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable, unwrap, wrap
+from minigrad.backend import np
+from minigrad.kernels import places
+from minigrad.kernels.places import Where
+from minigrad.ops.checks import as_integer, refuse_gradient
+from minigrad.ops.dims import normalize_dim
+from minigrad.ops.expand import broadcast_shape, expand
+from minigrad.ops.index import put_at
+from minigrad.ops.shape import reshape
+
+__all__ = ["gather", "scatter", "scatter_add", "take", "take_along_dim"]
+
+
+def _where(name: str, input: Any, dim: int, index: Any, src: Any, xp: Any) -> Where:
+    """The places in `input` (or in its one element) that `index` names along `dim`; torch's errors if it does not "
+    "fit."""
+    if index.dtype not in (np.int64, np.int32):
+        raise RuntimeError(
+            f"{name}(): Expected dtype int32/int64 for index\ngot {index.dtype}: convert it with .long()"
+        )
+    dim = normalize_dim(dim, input.ndim)
+    shape, wanted = input.shape or (1,), index.shape or (1,)
+    target = "input" if name == "gather" else "self"
+    if len(wanted) != len(shape):
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {target} tensor")
+    if src is not None and len(wanted) != (src.ndim or 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+    for d, n in enumerate(wanted):
+        if (n > shape[d] and d != dim) or (src is not None and n > (src.shape or (1,))[d]):
+            raise RuntimeError(_misfit(name, list(index.shape), list(input.shape), d, dim, src))
+    if (outside := places.first_outside(index, 0, shape[dim])) is not None:
+        raise RuntimeError(f"index {outside} is out of bounds for dimension {dim} with size {shape[dim]}")
+    return places.along(index.astype(np.int64, copy=False).reshape(wanted), dim, xp)
+
+
+def _misfit(name: str, index: list[int], shape: list[int], d: int, dim: int, src: Any) -> str:
+    if name == "gather":
+        return (
+            f"Size does not match at dimension {d} expected index {index} to be no larger than self {shape} apart from "
+            f"dimension {dim}"
+        )
+    text = f"Expected index {index} to be no larger than self {shape} apart from dimension {dim}"
+    return text if src is None else f"{text} and to be no larger size than src {list(src.shape)}"
+
+
+def _whole(array: Any) -> Any:
+    """A 0-dim array as its one element in a dim; others as they are."""
+    return array if array.ndim else array.reshape(1)
+
+
+def _part(src: Any, index: Any) -> Any:
+    """The elements of `src` to which indices belong: it may be larger than `index`."""
+    src = _whole(src)
+    return src if src.shape == index.shape else src[tuple([slice(n) for n in index.shape or (1,)])]
+
+
+# -- gather, and its adjoint -------------------------------------------------------------------------------------------
+
+
+@Op
+def gather(input, dim: int, index, *, sparse_grad: bool = False, xp):
+    """out[i, j] = input[index[i, j], j] for dim 0, input[i, index[i, j]] for dim 1, and likewise for more dims.
+
+    `index` has as many dims as `input` and is no larger, except along `dim`. RuntimeError for an index out of range.
+    """
+    if not index.size:
+        return xp.zeros(index.shape, input.dtype)
+    where = _where("gather", input, dim, index, None, xp)
+    return places.read(_whole(input), where, xp).reshape(index.shape)
+
+
+@Op
+def add_along(input, dim: int, index, shape: tuple, *, xp):
+    """Zeros of `shape` with the elements of `input` added where `gather` reads them: its adjoint."""
+    if not index.size:
+        return xp.zeros(shape, input.dtype)
+    where = places.along(index.reshape(index.shape or (1,)), normalize_dim(dim, len(shape)), xp)
+    return places.added(_whole(input), where, shape or (1,), xp).reshape(shape)
+
+
+gather.derivative(input=lambda g, dim, index, input_shape: add_along(g, dim, index, input_shape))
+add_along.derivative(input=lambda g, dim, index: gather(g, dim, index))
+
+
+# -- scatter -----------------------------------------------------------------------------------------------------------
+
+
+@Op(node="ScatterBackward0")
+def scatter_elements(input, dim: int, index, src, *, xp):
+    """`input` with the elements of `src` at the places that `index` names."""
+    return _written(input, dim, index, src, None, xp)
+
+
+@Op(node="ScatterBackward1")
+def scatter_number(input, dim: int, index, value: float, *, xp):
+    """`input` with a number at the places that `index` names."""
+    return _written(input, dim, index, None, value, xp)
+
+
+@Op
+def scatter_add(input, dim: int, index, src, *, xp):
+    """`input` with the elements of `src` added at the places that `index` names along `dim`; see `scatter`."""
+    _same_dtype(input, src)
+    out = input.copy()
+    if index.size:
+        where = _where("scatter_add", input, dim, index, src, xp)
+        places.add(out.reshape(out.shape or (1,)), where, _part(src, index), xp)
+    return out
+
+
+@Op
+def scatter_multiply(input, dim: int, index, src, *, xp):
+    """`input` multiplied by the elements of `src` at the places that `index` names."""
+    out = input.copy()
+    if index.size:
+        where = _where("scatter", input, dim, index, src, xp)
+        xp.multiply.at(out.reshape(out.shape or (1,)), where, _part(src, index))
+    return out
+
+
+def _written(input: Any, dim: int, index: Any, src: Any, value: Any, xp: Any) -> Any:
+    out = input.copy()
+    if src is not None:
+        _same_dtype(input, src)
+    if index.size:
+        where = _where("scatter", input, dim, index, src, xp)
+        out.reshape(out.shape or (1,))[where] = value if src is None else _part(src, index)
+    return out
+
+
+def _same_dtype(input: Any, src: Any) -> None:
+    if input.dtype != src.dtype:
+        raise RuntimeError(
+            f"scatter(): Expected self.dtype to be equal to src.dtype\ngot {input.dtype} and {src.dtype}: convert one "
+            f"with .to(dtype)"
+        )
+
+
+def _at_corner(part: Any, shape: tuple[int, ...]) -> Any:
+    """`part` at the start of every dim of zeros of `shape`."""
+    return part if part.shape == shape else put_at(part, tuple([slice(n) for n in part.shape]), shape)
+
+
+scatter_number.derivative(input=lambda g, dim, index: scatter_number(g, dim, index, 0.0))
+scatter_elements.derivative(
+    input=lambda g, dim, index: scatter_number(g, dim, index, 0.0),
+    src=lambda g, dim, index, src_shape: _at_corner(gather(g, dim, index), src_shape),
+)
+scatter_add.derivative(
+    input=lambda g: g, src=lambda g, dim, index, src_shape: _at_corner(gather(g, dim, index), src_shape)
+)
+
+
+def scatter(
+    input: Any, dim: int, index: Any, src: Any = None, *, value: float | None = None, reduce: str | None = None
+) -> Any:
+    """out[index[i, j], j] = src[i, j] for dim 0, and likewise for others; `src` may be a number, then called `value`.
+
+    `index` is no larger than `src`, nor than `input` except along `dim`. Of elements for one place the last one wins,
+    on a GPU any; each gets its gradient. reduce="add" and "multiply" combine with what is there, the latter without a
+    gradient.
+    """
+    source = value if src is None else src
+    if isinstance(source, Variable) and reduce is None:
+        return scatter_elements(input, dim, index, source)
+    dtype = input.array.dtype
+    if not isinstance(source, Variable):
+        source = source if dtype.kind == "f" else as_integer(source, dtype)
+        if reduce is None:
+            return scatter_number(input, dim, index, source)
+        ones = index.array.astype(dtype) * 0 + 1
+        source = wrap(ones * source)
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError(f"reduce argument must be either add or multiply.\ngot {reduce!r}")
+    if reduce == "add":
+        return scatter_add(input, dim, index, source)
+    refuse_gradient("scatter", input=input, src=source)
+    return scatter_multiply(input, dim, index, source)
+
+
+# -- take --------------------------------------------------------------------------------------------------------------
+
+
+@Op
+def take(input, index, *, xp):
+    """The elements of the flattened tensor at `index`, in its shape; negative ones count from the end."""
+    if index.dtype != np.int64:
+        name = backend.dtype_of(index).type_name
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {name}\nconvert it with .long()")
+    if index.size and not input.size:
+        raise IndexError("take(): tried to take from an empty tensor")
+    if (outside := places.first_outside(index, -input.size, input.size)) is not None:
+        raise IndexError(f"out of range: tried to access index {outside} on a tensor of {input.size} elements.")
+    return places.read(input.reshape(-1), (index,), xp)
+
+
+@Op
+def untake(input, index, shape: tuple, *, xp):
+    """Zeros of `shape` with `input` added at `index` in the flattened tensor: the adjoint of `take`."""
+    size = int(np.prod(shape))
+    return places.added(input, (index,), (size,), xp).reshape(shape)
+
+
+take.derivative(input=lambda g, index, input_shape: untake(g, index, input_shape))
+untake.derivative(input=lambda g, index: take(g, index))
+
+
+def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+    """`gather`, with `input` and `indices` broadcast together except along `dim`; without `dim`, of flattened tensors.
+
+    With `dim`, indices are taken modulo its size, so negative ones count from the end.
+    """
+    if indices.array.dtype != np.int64:
+        raise RuntimeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got "
+            f"{backend.dtype_of(indices.array).type_name}\nconvert it with .long()"
+        )
+    if dim is None:
+        return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
+    if input.ndim != indices.ndim:
+        raise RuntimeError(
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
+        )
+    dim = normalize_dim(dim, input.ndim)
+    shapes = [[*t.shape[:dim], 1, *t.shape[dim + 1 :]] for t in (input, indices)]
+    common = broadcast_shape(*shapes)
+    n = (input.shape[dim] if input.ndim else 1) or 1
+
+    def widened(t: Any) -> Any:
+        return expand(t, (*common[:dim], *t.shape[dim : dim + 1], *common[dim + 1 :]))
+
+    return gather(widened(input), dim, widened(wrap(unwrap(indices) % n)))
