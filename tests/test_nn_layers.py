@@ -39,7 +39,8 @@ def run(T, case: ModuleCase, train: bool, device: str = "cpu"):
     module(*[x.clone() for x in inputs])  # moves running statistics
     for x in inputs:
         x.requires_grad_(x.is_floating_point())
-    outputs = flatten(module(*[x * 1 for x in inputs]))  # an intermediate result may be overwritten in place
+    # Intermediate results, for those may be overwritten in place; of other values, for statistics to move again.
+    outputs = flatten(module(*[x * 0.5 if x.is_floating_point() else x for x in inputs]))
     weights = np.random.default_rng(2)
     total = 0
     for out in outputs:

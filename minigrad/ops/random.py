@@ -37,14 +37,28 @@ def _new(draw: Callable[..., Any], size: tuple[Any, ...], generator: Any, dtype:
     return result
 
 
-def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def rand(
+    *sizes: Any,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Numbers uniform on [0, 1), of shape `size`."""
-    return _new(draws.uniform_, size, generator, dtype, device, requires_grad)
+    return _new(draws.uniform_, sizes if size is None else (size,), generator, dtype, device, requires_grad)
 
 
-def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def randn(
+    *sizes: Any,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Standard normal numbers, of shape `size`."""
-    return _new(draws.normal_, size, generator, dtype, device, requires_grad)
+    return _new(draws.normal_, sizes if size is None else (size,), generator, dtype, device, requires_grad)
 
 
 def randint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Self
@@ -77,9 +78,8 @@ class Sequential(_Numbered):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
-        named = args[0].items() if len(args) == 1 and isinstance(args[0], dict) else enumerate(args)
-        if len(args) == 1 and type(args[0]) is dict:  # in torch an OrderedDict is one of modules, a dict is a mistake
-            raise TypeError("dict is not a Module subclass: name modules with an OrderedDict")
+        by_name = len(args) == 1 and isinstance(args[0], OrderedDict)
+        named = args[0].items() if by_name else enumerate(args)
         for name, module in named:
             self.add_module(str(name), module)
 
