@@ -11,6 +11,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.ops.checks import not_implemented
+from minigrad.ops.dims import normalize_dim
 from minigrad.ops.linalg import bmm, cannot_multiply, matmul, mm, mv, outer_product, vm
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, reshape, transpose
@@ -83,16 +84,23 @@ def addmv(input, mat, vec, *, beta: float = 1, alpha: float = 1):
             f"cast them with .to(dtype)"
         )
     if mat.shape[1] != len(vec) or (input.ndim and len(input) not in (1, mat.shape[0])):
+        if not input.ndim:
+            raise IndexError(
+                f"Dimension specified as 0 but tensor has no dimensions\nmat: {mat.shape}, vec: {vec.shape}"
+            )
         n, k = mat.shape
-        raise RuntimeError(f"size mismatch, got input ({input.size}), mat ({n}x{k}), vec ({len(vec)})")
+        raise RuntimeError(f"size mismatch, got input ({len(input)}), mat ({n}x{k}), vec ({len(vec)})")
     return _sum_of(input, mv.forward(mat, vec), beta, alpha)
 
 
 @Op
 def baddbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * (batch1 @ batch2), pair by pair."""
-    product = bmm.forward(batch1, batch2)
+    for dim, batch in ((1, batch1), (2, batch2)):
+        normalize_dim(dim, batch.ndim)
     _check_summand(input, batch2, "self and batch2")
+    _check_summand(batch1, batch2, "batch1 and batch2")
+    product = bmm.forward(batch1, batch2)
     return _sum_of(input, product, beta, alpha)
 
 
@@ -163,7 +171,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {a}D and {b}D")
     if b > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {b}D\nweight must be (out, in)")
-    row_bias = bias is not None and (bias.array.ndim == 1 or (bias.array.ndim == 2 and bias.array.shape[0] == 1))
+    row_bias = bias is not None and _is_row(bias.array)
     if b == 1 and bias is not None and (a == 2 or row_bias):
         raise RuntimeError("mat2 must be a matrix, got 1-D tensor\na weight of one dim takes no bias of one dim")
     if b == 2 and (row_bias or (a > 1 and bias is None)):
@@ -182,3 +190,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             f"the bias has the shape {list(bias.shape)}"
         )
     return out
+
+
+def _is_row(bias: Any) -> bool:
+    """True for a bias that torch adds within the product: one dim, or one row of several elements."""
+    return bias.ndim == 1 or (bias.ndim == 2 and bias.shape[0] == 1 and bias.size > 1)

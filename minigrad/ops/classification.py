@@ -30,14 +30,14 @@ def _axis(input: Any) -> int:
     return 1 if input.ndim > 1 else 0
 
 
-def _samples(target: Any, weight: Any, ignore_index: int, classes: int, reduction: str) -> tuple[Any, Any, Any]:
+def _samples(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> tuple[Any, Any, Any]:
     """(classes that can index, the samples' weights, the derivative of the reduced loss by the loss of each sample).
 
     No weights mean that all are 1. An ignored sample has weight 0 and class 0. IndexError for a class that is none; on
     the GPU nobody looks, for the answer would have to be waited for.
     """
-    target, weight = unwrap(target), unwrap(weight)
-    xp = backend.module_of(target)
+    input, target, weight = unwrap(input), unwrap(target), unwrap(weight)
+    xp, classes = backend.module_of(target), input.shape[_axis(input)]
     if target.dtype != "int64":
         target = target.astype("int64")
     weights = None
@@ -47,7 +47,7 @@ def _samples(target: Any, weight: Any, ignore_index: int, classes: int, reductio
         if xp is np and (bad := target[~ignored & ((target < 0) | (target >= classes))]).size:
             raise IndexError(f"Target {bad[0]} is out of bounds.\nThere are {classes} classes, the first one being 0.")
         target = xp.where(ignored, 0, target)
-        weights = xp.where(ignored, 0.0, 1.0 if weight is None else weight[target])
+        weights = xp.where(ignored, 0.0, 1.0 if weight is None else weight[target]).astype(input.dtype)
     elif weight is not None:
         weights = weight[target]
     if reduction != "mean":
@@ -65,7 +65,6 @@ def _reduced_by_weight(losses: Any, weights: Any, reduction: str, xp: Any) -> An
     """Losses times weights, reduced; a mean is divided by the sum of the weights."""
     if weights is None:
         return reduced(losses, reduction)
-    weights = weights.astype(losses.dtype)
     losses = xp.where(weights == 0, 0, losses * weights)  # an ignored sample counts for nothing even if it is nan
     return losses.sum() / weights.sum() if reduction == "mean" else reduced(losses, reduction)
 
@@ -121,7 +120,7 @@ off_target.derivative(
 def _nll(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-input[target], weighted and reduced."""
     need_float(input, "nll_loss_out_frame")
-    target, weights, share = _samples(target, weight, ignore_index, input.shape[_axis(input)], reduction)
+    target, weights, share = _samples(input, target, weight, ignore_index, reduction)
     losses = -input[_places(target, xp)]
     return _reduced_by_weight(losses, weights, reduction, xp), (target, share)
 
@@ -130,7 +129,7 @@ def _cross_entropy(input, target, weight, ignore_index: int, reduction: str, *, 
     """-log_softmax(input)[target], weighted and reduced."""
     need_float(input, "log_softmax_lastdim_kernel_impl")
     axis = _axis(input)
-    target, weights, share = _samples(target, weight, ignore_index, input.shape[axis], reduction)
+    target, weights, share = _samples(input, target, weight, ignore_index, reduction)
     p = input - input.max(axis=axis, keepdims=True)
     losses = -p[_places(target, xp)]
     xp.exp(p, out=p)
@@ -146,20 +145,20 @@ cross_entropy_rows = Op(_cross_entropy, node="NllLossBackward0", cache=True)
 cross_entropy_images = Op(_cross_entropy, node="NllLoss2DBackward0", cache=True)
 
 
-def _nll_rule(g, input_shape, target, weight, ignore_index, reduction, cache):
+def _nll_rule(g, input, target, weight, ignore_index, reduction, cache):
     """-share at the true class, else 0."""
     if cache is None:
-        target, _, share = _samples(target, weight, ignore_index, input_shape[min(1, len(input_shape) - 1)], reduction)
+        target, _, share = _samples(input, target, weight, ignore_index, reduction)
     else:
         target, share = cache
-    return put_picked(-(g * share), target, input_shape)
+    return put_picked(-(g * share), target, input.shape)
 
 
 def _cross_entropy_rule(g, input, target, weight, ignore_index, reduction, cache):
     """share * (softmax(x) - one_hot(target))."""
     if cache is None:
         p = softmax(input, _axis(input))
-        target, _, share = _samples(target, weight, ignore_index, input.shape[_axis(input)], reduction)
+        target, _, share = _samples(input, target, weight, ignore_index, reduction)
     else:
         p, target, share = cache
     return off_target(p, g * share, target)
@@ -184,8 +183,8 @@ def _checked_target(input: Any, target: Any, weight: Any, function: str) -> Any:
     _check_shapes(x.shape, t.shape)
     if t.dtype != "int64" and t.dtype != "uint8":
         raise RuntimeError(
-            f"expected target dtype to be Long or Byte, but got {backend.dtype_of(t).type_name}\nclass numbers are cast with "
-            f".long(); probabilities have the shape of the input"
+            f"expected target dtype to be Long or Byte, but got {backend.dtype_of(t).type_name}\nclass numbers "
+            f"are cast with .long(); probabilities have the shape of the input"
         )
     if weight is not None:
         _check_weight(x, weight, "")
@@ -194,6 +193,14 @@ def _checked_target(input: Any, target: Any, weight: Any, function: str) -> Any:
             a, b = input.dtype.type_name, weight.dtype.type_name
             raise RuntimeError(f"expected scalar type {a} but found {b}\ncast the weights with .to({input.dtype})")
     return reshape(target, ()) if t.ndim == x.ndim else target
+
+
+def _need_classes(input: Any) -> None:
+    if not input.array.ndim:
+        raise IndexError(
+            "Dimension out of range (expected to be in range of [-1, 0], but got 1)\n"
+            "classes are in dim 1 of the input, or in its only dim"
+        )
 
 
 def _check_weight(x: Any, weight: Any, prefix: str) -> None:
@@ -209,13 +216,13 @@ def _check_shapes(x: tuple[int, ...], t: tuple[int, ...]) -> None:
     n, m = len(x), len(t)
     if n == 1 and m == 1 and t[0] != 1:
         raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {t[0]}")
-    if n <= 2 and m > 1:
-        raise RuntimeError(f"0D or 1D target tensor expected, multi-target not supported\nthe target has {m} dims")
     if n > 1 and (not m or x[0] != t[0]):
         raise ValueError(
             f"Expected input batch_size ({x[0]}) to match target batch_size ({t[0] if m else 0}).\n"
             f"Their shapes are {list(x)} and {list(t)}."
         )
+    if n <= 2 and m > 1:
+        raise RuntimeError(f"0D or 1D target tensor expected, multi-target not supported\nthe target has {m} dims")
     if n < 3 or t == (x[0], *x[2:]):
         return
     if n == 4 and m != 3:
@@ -268,6 +275,7 @@ def cross_entropy(
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if isinstance(target, Variable) and input.array.shape == target.array.shape:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+    _need_classes(input)
     target = _checked_target(input, target, weight, "cross_entropy_loss")
     if label_smoothing > 0:
         return _smoothed(input, target, weight, ignore_index, reduction, label_smoothing)
@@ -288,7 +296,7 @@ def _smoothed(input: Any, target: Any, weight: Any, ignore_index: int, reduction
     if reduction != "none":
         soft = sum(soft)
     if reduction == "mean":
-        _, weights, _ = _samples(target, weight, ignore_index, classes, reduction)
+        _, weights, _ = _samples(input, target, weight, ignore_index, reduction)
         soft = soft / (target.numel() if weights is None else weights.sum().item())
     return soft * (smoothing / classes) + hard * (1 - smoothing)
 
@@ -300,6 +308,7 @@ def _of_probabilities(input: Any, target: Any, weight: Any, ignore_index: int, r
             f"Expected floating point type for target with class probabilities, got {target.dtype.type_name}\nclass "
             f"numbers have a dim less than the input"
         )
+    _need_classes(input)
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target\na probability names no class")
     if weight is not None:

@@ -13,8 +13,9 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.ops.cast import contiguous
-from minigrad.ops.checks import C_NAMES, not_implemented
+from minigrad.ops.checks import C_NAMES, not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, permute, reshape, transpose
 
 __all__ = [
@@ -75,6 +76,8 @@ def dot(input, tensor):
 @Op
 def mv(input, vec):
     """A matrix times a vector."""
+    if not input.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions\nthe first operand must be a matrix")
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}")
     _check_dtypes(
@@ -118,6 +121,7 @@ def bmm(input, mat2):
     for name, array in (("batch1", input), ("batch2", mat2)):
         if array.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor\nits shape is {list(array.shape)}")
+    refuse_bool(input, "bmm")
     _check_dtypes(input, mat2, "expected scalar type {a} but found {b}", "bmm")
     if input.shape[::2] != mat2.shape[:2]:
         raise _batches_differ(input.shape, mat2.shape)
@@ -133,6 +137,7 @@ def _batches_differ(a: tuple[int, ...], b: tuple[int, ...]) -> RuntimeError:
 @Op(node="UnsafeViewBackward0")
 def matmul_stacks(input, other):
     """The products of two stacks of matrices; the dims in front of the matrices are broadcast."""
+    refuse_bool(input, "bmm")
     _check_dtypes(input, other, "expected scalar type {a} but found {b}", "bmm")
     try:
         return input @ other
@@ -225,7 +230,13 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
         raise RuntimeError(f"both inputs should have same dtype\nthey have {a.dtype} and {b.dtype}")
     of_a, of_b = [normalize_dim(i, a.ndim) for i in of_a], [normalize_dim(j, b.ndim) for j in of_b]
     for i, j in zip(of_a, of_b):
-        if a.shape[i] != b.shape[j]:
+        if a.shape[i] == b.shape[j]:
+            continue
+        if a.shape[i] == 1:  # broadcast: every element of the other is multiplied by the same one
+            b = sum_dim(b, (j,), True)
+        elif b.shape[j] == 1:
+            a = sum_dim(a, (i,), True)
+        else:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size "
                 f"{b.shape[j]} in dim {j}"

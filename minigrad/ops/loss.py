@@ -75,12 +75,16 @@ def _warn_of_broadcasting(input: Any, target: Any) -> None:
         )
 
 
-def _weighted(losses: Any, weight: Any, input: Any, reduction: str) -> Any:
-    """Losses times weights; their mean is that of all weights."""
-    if weight.shape != input.shape:
+def _check_same_shape(weight: Any, input: Any) -> None:
+    if weight.array.shape != input.array.shape:
         raise ValueError(
             f"Weights and input must have the same size.\nTheir shapes are {weight.shape} and {input.shape}."
         )
+
+
+def _weighted(losses: Any, weight: Any, input: Any, reduction: str) -> Any:
+    """Losses times weights; their mean is that of all weights."""
+    _check_same_shape(weight, input)
     total = reduced_tensor(losses * weight, "none" if reduction == "none" else "sum")
     return total / sum(weight) if reduction == "mean" else total
 
@@ -214,13 +218,18 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     _warn_of_broadcasting(input, target)
     if not delta > 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta.\nIt is {delta}.")
-    if weight is None:
-        return _huber(input, target, reduction, float(delta))
-    if weight.shape != input.shape:
-        raise ValueError(
-            f"Weights and input must have the same size.\nTheir shapes are {weight.shape} and {input.shape}."
+    # Unlike its kin, this loss is returned in the dtype of the input.
+    common = backend.result_type([input.array, target.array])
+    if common.category > input.dtype.category:
+        raise RuntimeError(
+            f"result type {common.type_name} can't be cast to the desired output type {input.dtype.type_name}\n"
+            f"cast the input with .to({common})"
         )
-    return reduced_tensor(_huber(input, target, "none", float(delta)) * weight, reduction)
+    if weight is None:
+        return _huber(input, target, reduction, float(delta)).to(input.dtype)
+    losses = _huber(input, target, "none", float(delta)).to(input.dtype)
+    _check_same_shape(weight, input)
+    return reduced_tensor(losses * weight, reduction)
 
 
 # -- of probabilities --------------------------------------------------------------------------------------------------
@@ -348,7 +357,10 @@ def binary_cross_entropy_with_logits(
             f"result type {input.dtype.type_name} can't be cast to the desired output type {kind}\ncast the target "
             f"with .to({input.dtype})"
         )
-    return _bce_with_logits(input, target, weight, pos_weight, reduction)
+    loss = _bce_with_logits(input, target, weight, pos_weight, reduction)
+    return (
+        loss if loss.array.dtype == target.array.dtype else loss.to(target.dtype)
+    )  # as torch, which begins with 1 - t
 
 
 def kl_div(

@@ -61,7 +61,7 @@ def _batch_norm(input, weight, bias, eps: float, known: tuple):
 
 
 @_batch_norm.joint_derivative("input", "weight", "bias")
-def _batch_norm_rule(g, input, weight, eps, cache, needs):
+def _batch_norm_rule(g, input, weight, weight_shape, bias_shape, eps, cache, needs):
     dim = _all_but_channels(input.ndim)
     centred, rstd = moments(input, dim, eps) if cache is None else cache
     n = reduced_size(input.shape, dim)
@@ -70,7 +70,11 @@ def _batch_norm_rule(g, input, weight, eps, cache, needs):
     if needs[0]:
         scale = rstd if weight is None else rstd * _per_channel(weight, input.ndim)
         g_input = (g - total / n - centred * (rstd * rstd * along / n)) * scale
-    return g_input, reshape(along * rstd, (-1,)) if needs[1] else None, reshape(total, (-1,)) if needs[2] else None
+    return (
+        g_input,
+        reshape(along * rstd, weight_shape) if needs[1] else None,
+        reshape(total, bias_shape) if needs[2] else None,
+    )
 
 
 @Op(node="NativeBatchNormBackward0")
@@ -91,10 +95,11 @@ def _learnt_scale(weight, var, eps, ndim):
 
 _batch_norm_as_learnt.derivative(
     input=lambda g, weight, var, eps: g * _learnt_scale(weight, var, eps, g.ndim),
-    weight=lambda g, input, mean, var, eps: (
-        sum_dim(g * (input - _per_channel(mean, g.ndim)), _all_but_channels(g.ndim), False) * rsqrt(var + eps)
+    weight=lambda g, input, mean, var, eps, weight_shape: reshape(
+        sum_dim(g * (input - _per_channel(mean, g.ndim)), _all_but_channels(g.ndim), False) * rsqrt(var + eps),
+        weight_shape,
     ),
-    bias=lambda g: sum_dim(g, _all_but_channels(g.ndim), False),
+    bias=lambda g, bias_shape: reshape(sum_dim(g, _all_but_channels(g.ndim), False), bias_shape),
 )
 
 
@@ -151,8 +156,9 @@ def _need_several_values(shape: Sequence[int]) -> None:
 
 def _check_channels(input: Any, mean: Any, var: Any, weight: Any, bias: Any, training: bool) -> None:
     x = input.array
-    if x.ndim < 2:
+    if x.ndim < 2 and mean is None:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-x.ndim}, {x.ndim - 1}], but got 1)")
+    channels = x.shape[1] if x.ndim > 1 else 0
     refuse_gradient("native_batch_norm", running_mean=mean, running_var=var)
     need_float(x, "batch_norm")
     given = {"running_mean": mean, "running_var": var, "weight": weight, "bias": bias}
@@ -160,8 +166,10 @@ def _check_channels(input: Any, mean: Any, var: Any, weight: Any, bias: Any, tra
         if parameter is None:
             if name.startswith("running") and not training:
                 raise RuntimeError(f"{name} must be defined in evaluation mode\npass it, or training=True")
-        elif parameter.array.shape != (x.shape[1],):
-            raise RuntimeError(f"{name} should contain {x.shape[1]} elements not {parameter.array.size}")
+        elif parameter.array.size != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {parameter.array.size}")
+        elif name.startswith("running") and parameter.array.ndim != 1:
+            raise RuntimeError(f"TensorAccessor expected 1 dims but tensor has {parameter.array.ndim}\nit is {name}")
         else:
             _check_dtype(x, name, parameter)
 
@@ -172,6 +180,14 @@ def _check_dtype(x: Any, name: str, parameter: Any) -> None:
         if x.dtype != "float64":
             text = f"expect parameter to have scalar type of {backend.dtype_of(x).type_name}"
         raise RuntimeError(f"mixed dtype (CPU): {text}\n{name} is {parameter.dtype}: cast it or the input")
+
+
+def _check_dtypes(x: Any, weight: Any, bias: Any, kernel: str) -> None:
+    if weight is not None:
+        _check_dtype(x, "weight", weight)
+    need_float(x, kernel)
+    if bias is not None:
+        _check_dtype(x, "bias", bias)
 
 
 def _of_nothing(input: Any, weight: Any, bias: Any) -> Any:
@@ -246,10 +262,7 @@ def layer_norm(
     RuntimeError for shapes that do not fit.
     """
     dim = _last_dims("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    need_float(input.array, "LayerNormKernelImpl")
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None:
-            _check_dtype(input.array, name, parameter)
+    _check_dtypes(input.array, weight, bias, "LayerNormKernelImpl")
     return _layer_norm(input, weight, bias, dim, eps)
 
 
@@ -282,6 +295,8 @@ def _last_dims(name: str, input: Any, normalized_shape: Sequence[int], **paramet
                 f"Expected {parameter} to be of same shape as normalized_shape, but got {parameter} of shape "
                 f"{list(value.array.shape)} and normalized_shape = {list(sizes)}"
             )
+    if name == "rms_norm" and len(shape) < len(sizes):
+        raise ValueError(f"Input tensor must have at least {len(sizes)} dimensions, but got {len(shape)}")
     if shape[-len(sizes) :] != sizes:
         any_dims = "*" if name == "rms_norm" else "*, "
         raise RuntimeError(
@@ -331,6 +346,8 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     if n * c // num_groups * math.prod(rest) == 1:
         got = [n * c // num_groups, num_groups, *rest]
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {got}")
+    if num_groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if c % num_groups:
         raise RuntimeError(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(shape)} "
@@ -342,8 +359,5 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(parameter.array.shape)} and input of shape {list(shape)}"
             )
-    need_float(input.array, "GroupNormKernelImpl")
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None:
-            _check_dtype(input.array, name, parameter)
+    _check_dtypes(input.array, weight, bias, "GroupNormKernelImpl")
     return _group_norm(input, weight, bias, (n, num_groups, c // num_groups * math.prod(rest)), eps)

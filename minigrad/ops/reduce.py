@@ -14,7 +14,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.backend import np
 from minigrad.ops.cast import to
-from minigrad.ops.compare import isnan, logical_not, where
+from minigrad.ops.compare import isnan, logical_not
 from minigrad.ops.dims import normalize_dim, normalize_dims
 from minigrad.ops.elementwise import exp
 from minigrad.ops.scan import product_of_others, summing_dtype
@@ -171,7 +171,7 @@ def nansum_dim(input, dim: tuple, keepdim: bool, *, xp):
 
 
 nansum_dim.derivative(
-    input=lambda g, input, dim, keepdim: where(isnan(input), 0, expand_reduced(g, input.shape, dim, keepdim))
+    input=lambda g, input, dim, keepdim: expand_reduced(g, input.shape, dim, keepdim) * logical_not(isnan(input))
 )
 
 

@@ -223,12 +223,19 @@ def norm(
 
     At 0 the gradient is 0, the subgradient of least norm. RuntimeError for integers, and for a name that is no norm.
     """
-    if p is None or p == "fro":
-        p = 2.0
-    elif isinstance(p, str):
-        if p == "nuc":
-            raise NotImplementedError("norm: the nuclear norm needs singular values, which minigrad has not")
-        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+    if isinstance(p, str):
+        _check_name(p, dim)
+    p = 2.0 if p is None or p == "fro" else p
     if dtype is not None:
         input = to(input, dtype)
     return vector_norm(input, float(p), normalize_dims(dim, input.ndim), keepdim)
+
+
+def _check_name(p: str, dim: Dims) -> None:
+    """Names are those of norms of matrices, of which "fro" counts the elements of one dim too."""
+    if isinstance(dim, (tuple, list)) and len(dim) > 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
+    if p == "nuc":
+        raise NotImplementedError("norm: the nuclear norm needs singular values, which minigrad has not")
+    if p != "fro":
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
