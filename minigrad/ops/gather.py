@@ -30,12 +30,13 @@ def _where(name: str, input: Any, dim: int, index: Any, src: Any, xp: Any) -> Wh
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index\ngot {index.dtype}: convert it with .long()"
         )
-    dim = normalize_dim(dim, input.ndim)
     shape, wanted = input.shape or (1,), index.shape or (1,)
     target = "input" if name == "gather" else "self"
     if len(wanted) != len(shape):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {target} tensor")
     if src is not None and len(wanted) != (src.ndim or 1):
+        if 0 < src.ndim < len(wanted):
+            normalize_dim(src.ndim, src.ndim)  # torch misses the dim itself
         raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     for d, n in enumerate(wanted):
         if (n > shape[d] and d != dim) or (src is not None and n > (src.shape or (1,))[d]):
@@ -75,6 +76,7 @@ def gather(input, dim: int, index, *, sparse_grad: bool = False, xp):
 
     `index` has as many dims as `input` and is no larger, except along `dim`. RuntimeError for an index out of range.
     """
+    dim = normalize_dim(dim, input.ndim)
     if not index.size:
         return xp.zeros(index.shape, input.dtype)
     where = _where("gather", input, dim, index, None, xp)
@@ -113,7 +115,7 @@ def scatter_number(input, dim: int, index, value: float, *, xp):
 def scatter_add(input, dim: int, index, src, *, xp):
     """`input` with the elements of `src` added at the places that `index` names along `dim`; see `scatter`."""
     _same_dtype(input, src)
-    out = input.copy()
+    out, dim = input.copy(), normalize_dim(dim, input.ndim)
     if index.size:
         where = _where("scatter_add", input, dim, index, src, xp)
         places.add(out.reshape(out.shape or (1,)), where, _part(src, index), xp)
@@ -123,7 +125,8 @@ def scatter_add(input, dim: int, index, src, *, xp):
 @Op
 def scatter_multiply(input, dim: int, index, src, *, xp):
     """`input` multiplied by the elements of `src` at the places that `index` names."""
-    out = input.copy()
+    _same_dtype(input, src)
+    out, dim = input.copy(), normalize_dim(dim, input.ndim)
     if index.size:
         where = _where("scatter", input, dim, index, src, xp)
         xp.multiply.at(out.reshape(out.shape or (1,)), where, _part(src, index))
@@ -131,7 +134,7 @@ def scatter_multiply(input, dim: int, index, src, *, xp):
 
 
 def _written(input: Any, dim: int, index: Any, src: Any, value: Any, xp: Any) -> Any:
-    out = input.copy()
+    out, dim = input.copy(), normalize_dim(dim, input.ndim)
     if src is not None:
         _same_dtype(input, src)
     if index.size:

@@ -13,6 +13,7 @@ from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
+from minigrad.backend import np
 from minigrad.kernels import places
 from minigrad.kernels.places import Where
 from minigrad.ops import inplace
@@ -100,6 +101,8 @@ def put_values(input, values, where: Where):
 @Op(node="IndexPutBackward0")
 def add_values(input, values, where: Where, *, xp):
     """`input` with `values` added at `where`."""
+    if xp is np and (error := places.out_of_bounds(where, input.shape)) is not None:
+        raise error
     out = input.copy()
     try:
         places.add(out, where, values, xp)

@@ -86,22 +86,25 @@ def index_add(input, dim: int, index, source, *, alpha: float = 1, xp):
         raise RuntimeError(
             f"index_add_(): self ({_name(input)}) and source ({_name(source)}) must have the same scalar type"
         )
-    n = source.shape[dim] if source.ndim else 1
+    if not source.ndim and index.size != 1:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    n = source.shape[dim] if dim < source.ndim else index.size
     if index.size != n:
         raise RuntimeError(
             f"index_add_(): Number of indices ({index.size}) should be equal to source.size(dim): ({n}), for dim: {dim}"
         )
-    _same_but_along("source", input, source, dim)
+    _same_but_along(input, source, dim)
     size = input.shape[dim] if input.ndim else 1
     if (outside := places.first_outside(index, 0, size)) is not None:
         raise RuntimeError(f"index {outside} is out of bounds for dimension {dim} with size {size}")
     out = input.copy()
+    alpha = alpha if input.dtype.kind == "f" else as_integer(alpha, input.dtype)
     values = source if alpha == 1 else source * alpha
     places.add(out.reshape(out.shape or (1,)), _where(dim, index), _whole(values), xp)
     return out
 
 
-def _same_but_along(name: str, input: Any, source: Any, dim: int) -> None:
+def _same_but_along(input: Any, source: Any, dim: int) -> None:
     ours, theirs = list(input.shape), list(source.shape)
     if ours[:dim] + ours[dim + 1 :] != theirs[:dim] + theirs[dim + 1 :] or len(ours) != len(theirs):
         raise RuntimeError(
@@ -218,9 +221,6 @@ def repeat_interleave(
         return wrap(_repeated_index(input.array, output_size))
     if dim is None:
         input, dim = flatten(input), 0
-    if isinstance(repeats, Variable) and repeats.array.size == 1 and repeats.array.ndim < 2:
-        _check_repeats(repeats.array)
-        repeats = int(repeats.array.reshape(-1)[0])
     if isinstance(repeats, int):
         return _repeat_evenly(input, repeats, dim, output_size)
     if not isinstance(repeats, Variable):
@@ -228,9 +228,11 @@ def repeat_interleave(
             f"repeat_interleave() received an invalid combination of arguments - got (Tensor, "
             f"{type(repeats).__name__}), but repeats must be an int or a Tensor"
         )
-    if repeats.array.ndim != 1:
+    if repeats.array.ndim > 1:
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
     dim = normalize_dim(dim, input.ndim)
+    if repeats.array.size == 1 and input.ndim:
+        repeats = expand(reshape(repeats, (1,)), (input.shape[dim],))
     if repeats.array.size != input.shape[dim]:
         raise RuntimeError(
             f"repeats must have the same size as input along dim, but got repeats.size(0) = {repeats.array.size} and "
