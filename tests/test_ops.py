@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 import minigrad
@@ -33,12 +34,18 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def always_the_same(name: str) -> Callable[[Callable], Callable]:
+    """Draw the same examples at each run, so that a red run is the change's doing; the deep profile draws new ones."""
+    return (lambda test: test) if EXAMPLES > 100 else seed(zlib.crc32(name.encode()))
+
+
 def over_the_table(name: str, applies: Callable[[Case], bool] = lambda case: True) -> Callable[[Callable], Callable]:
     """Run a property on drawn samples of every case to which it applies and that is not excused from it."""
     cases = [case for case in CASES if name not in case.skip and applies(case)]
 
     def decorate(prove: Callable[[Case, st.DataObject], None]) -> Callable:
         @pytest.mark.parametrize("case", cases, ids=str)
+        @always_the_same(name)
         @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
         @given(data=st.data())
         def test(case: Case, data: st.DataObject) -> None:
@@ -258,7 +265,7 @@ def test_every_dtype_gets_torchs_verdict(case: Case, data: st.DataObject) -> Non
         used.append(np.dtype(data.draw(st.sampled_from(DTYPES)) if mixed else one))
         return used[-1]
 
-    assert_same_verdict(case, cast(data.draw(samples(case)), choose), _coarsest(used))
+    assert_same_verdict(case, cast(nonempty(data.draw(samples(case))), choose), _coarsest(used))
 
 
 def _coarsest(dtypes: list[np.dtype]) -> np.dtype:
@@ -276,7 +283,7 @@ def test_half_precision_equals_torch(case: Case, data: st.DataObject) -> None:
 @over_the_table("verdict")
 def test_spoilt_arguments_get_torchs_verdict(case: Case, data: st.DataObject) -> None:
     """A wrong shape, dim, option or number: the same kind of error as torch, or the same values (but see nan)."""
-    sample = spoilt(data.draw(samples(case)), data)
+    sample = spoilt(nonempty(data.draw(samples(case))), data)
     theirs = attempt(TORCH.run, case, sample)
     if isinstance(theirs, Trial) and any(v != v for v in sample.options()):
         MINIGRAD.run(case, sample)  # where torch takes nan as an option, which elements it reaches is an accident
@@ -306,6 +313,12 @@ def _spoil(value: Any, data: st.DataObject) -> Any:
         return type(value)(_spoil(v, data) if i == at else v for i, v in enumerate(value))
     others = {bool: [not value], int: [-7, 7, 0, -1], float: [-1.0, 0.0, 2.0, float("nan")], str: ["nonsense"]}
     return data.draw(st.sampled_from(others.get(type(value), [value])), label="other value")
+
+
+def nonempty(sample: Sample) -> Sample:
+    """Rejects samples with empty arrays: which of two faults in one call torch reports is settled for others only."""
+    assume(all(array.size for array in sample.arrays()))
+    return sample
 
 
 def assert_same_verdict(case: Case, sample: Sample, coarsest: Any = np.float64) -> None:
