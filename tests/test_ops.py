@@ -265,7 +265,8 @@ def test_every_dtype_gets_torchs_verdict(case: Case, data: st.DataObject) -> Non
         used.append(np.dtype(data.draw(st.sampled_from(DTYPES)) if mixed else one))
         return used[-1]
 
-    assert_same_verdict(case, cast(nonempty(data.draw(samples(case))), choose), _coarsest(used))
+    if not is_empty(sample := data.draw(samples(case))):
+        assert_same_verdict(case, cast(sample, choose), _coarsest(used))
 
 
 def _coarsest(dtypes: list[np.dtype]) -> np.dtype:
@@ -283,7 +284,9 @@ def test_half_precision_equals_torch(case: Case, data: st.DataObject) -> None:
 @over_the_table("verdict")
 def test_spoilt_arguments_get_torchs_verdict(case: Case, data: st.DataObject) -> None:
     """A wrong shape, dim, option or number: the same kind of error as torch, or the same values (but see nan)."""
-    sample = spoilt(nonempty(data.draw(samples(case))), data)
+    if is_empty(sample := data.draw(samples(case))):
+        return
+    sample = spoilt(sample, data)
     theirs = attempt(TORCH.run, case, sample)
     if isinstance(theirs, Trial) and any(v != v for v in sample.options()):
         MINIGRAD.run(case, sample)  # where torch takes nan as an option, which elements it reaches is an accident
@@ -315,10 +318,9 @@ def _spoil(value: Any, data: st.DataObject) -> Any:
     return data.draw(st.sampled_from(others.get(type(value), [value])), label="other value")
 
 
-def nonempty(sample: Sample) -> Sample:
-    """Rejects samples with empty arrays: which of two faults in one call torch reports is settled for others only."""
-    assume(all(array.size for array in sample.arrays()))
-    return sample
+def is_empty(sample: Sample) -> bool:
+    """Which of two faults of an empty sample torch reports is an accident: there is nothing to look at."""
+    return not all(array.size for array in sample.arrays())
 
 
 def assert_same_verdict(case: Case, sample: Sample, coarsest: Any = np.float64) -> None:
