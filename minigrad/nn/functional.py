@@ -158,8 +158,12 @@ def mish(input: Any, inplace: bool = False) -> Any:
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """out[..., k] = sum over i, j of input1[..., i] * weight[k, i, j] * input2[..., j], plus bias[k].
 
-    RuntimeError for shapes that do not fit.
+    RuntimeError for shapes that do not fit and for several dtypes.
     """
+    given = {"input1": input1, "input2": input2, "weight": weight} | ({} if bias is None else {"bias": bias})
+    if any(t.array.dtype != weight.array.dtype for t in given.values()):
+        listed = ", ".join(f"{name}: {t.dtype.c_name}" for name, t in given.items())
+        raise RuntimeError(f"All tensors must have the same dtype, got {listed}")
     a, b, w = input1.array.shape, input2.array.shape, weight.array.shape
     if len(a) != len(b):
         raise RuntimeError(f"bilinear(): input dimensions do not match: got {len(a)} and {len(b)}")
@@ -212,7 +216,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     Differentiated as if no norm were below eps, as torch does. RuntimeError for integers and for a negative eps.
     """
     need_tensor("cosine_similarity", x1=x1, x2=x2)
-    if eps < 0:
+    if not eps >= 0:
         raise RuntimeError(f"eps must be non-negative, got: {eps}")
     common = backend.result_type([x1.array, x2.array])
     if not common.is_floating_point:

@@ -14,7 +14,6 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.kernels import convolution as kernel
 from minigrad.kernels.convolution import Conv
-from minigrad.kernels.draws import C_NAMES
 from minigrad.ops.checks import refuse_bool
 from minigrad.ops.pad import pad
 from minigrad.ops.reduce import sum
@@ -133,7 +132,7 @@ def _refuse_mixed_dtypes(input: Any, weight: Any, bias: Any) -> NoReturn:
     if bias is not None and bias.dtype != input.dtype:
         b = backend.dtype_of(bias)
         raise RuntimeError(
-            f"Input type ({C_NAMES[x.type_name]}) and bias type ({C_NAMES[b.type_name]}) should be the same\n"
+            f"Input type ({x.c_name}) and bias type ({b.c_name}) should be the same\n"
             f"convert one with .to(dtype): the input is {x}, the bias {b}"
         )
     refuse_bool(input, f"slow_conv{max(2, weight.ndim - 2)}d_cpu")

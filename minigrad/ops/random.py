@@ -14,6 +14,7 @@ from minigrad.autograd.mode import mode
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.kernels import choices, draws
 from minigrad.ops import create
+from minigrad.ops.expand import broadcast_shape
 from minigrad.ops.inplace import bump, check_writable, move_history
 from minigrad.random import default_generator
 
@@ -150,7 +151,7 @@ def normal(
     if isinstance(std, Variable) and (std.array < 0).any():
         raise RuntimeError("normal expects all elements of std >= 0.0")
     xp = backend.module_of(*arrays)
-    out = xp.empty(xp.broadcast_shapes(*[a.shape for a in arrays]), arrays[0].dtype)
+    out = xp.empty(broadcast_shape(*[a.shape for a in arrays]), arrays[0].dtype)
     draws.normal_(_engine(generator), out, 0.0, 1.0 if isinstance(std, Variable) else std)
     if isinstance(std, Variable):
         out *= std.array
