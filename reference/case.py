@@ -124,6 +124,9 @@ class Case:
     def __repr__(self) -> str:
         return f"{self.name}[{self.variant}]" if self.variant else self.name
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # Hypothesis would print every field
+
     @property
     def op(self) -> str:
         """The operation's own name: "relu" of "nn.functional.relu"."""
