@@ -10,6 +10,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.linalg import bmm, cannot_multiply, matmul, mm, mv, outer_product, vm
@@ -164,7 +165,12 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
     RuntimeError for shapes that do not fit and for two dtypes.
     """
-    a, b = input.array.ndim, weight.array.ndim
+    try:
+        a, b = input.array.ndim, weight.array.ndim
+    except AttributeError:
+        at, name, odd = (2, "weight", weight) if isinstance(input, Variable) else (1, "input", input)
+        kind = type(odd).__name__
+        raise TypeError(f"linear(): argument '{name}' (position {at}) must be Tensor, not {kind}") from None
     if a == 2 and b == 2:
         return affine_without_bias(input, weight) if bias is None else affine(input, weight, bias)
     if not a or not b:
