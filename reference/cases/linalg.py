@@ -15,7 +15,7 @@ def two_factors(d: Draw) -> Sample:
     kind = d.one_of(
         "matrices", "vectors", "matrix, vector", "vector, matrix", "stacks", "stack, matrix", "stack, vector"
     )
-    front = d.shape(min_dims=1, max_dims=2, min_side=1, max_side=3)
+    front = d.shape(min_dims=1, max_dims=2, min_side=2, max_side=3)
     if kind == "stacks":
         a, b = d.broadcastable(2, max_dims=2, min_side=1)
         return Sample(d.floats((*a, n, k)), d.floats((*b, k, m)))

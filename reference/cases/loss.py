@@ -58,7 +58,7 @@ def weighted(d: Draw) -> Sample:
 
 def classes_and_shape(d: Draw, more_dims: tuple[int, ...]) -> tuple[int, Shape, Shape]:
     """(C, (N, C, ...), (N, ...)), with one of so many `more_dims`; or without N for a single sample."""
-    c, more = d.size(1, 5), d.one_of(*more_dims)
+    c, more = d.size(2, 5), d.one_of(*more_dims)
     if more == 0 and d.flag():
         return c, (c,), ()
     n, rest = d.size(1, 4), d.shape(more, more, min_side=1, max_side=3)
@@ -85,8 +85,6 @@ def numbered(
         if d.flag() and target.size > 1:  # one sample at least counts: the mean of none is nan
             options["ignore_index"] = d.one_of(-100, 0)
             target.reshape(-1)[0], target.reshape(-1)[1:2] = c - 1, options["ignore_index"]
-            if c == 1:
-                options["ignore_index"] = target.reshape(-1)[1] = -1
         if smoothing and d.flag():
             options["label_smoothing"] = d.one_of(0.125, 0.5, 1.0)
         return Sample(x, target, reduction=d.one_of("mean", "sum", "none"), **options)
