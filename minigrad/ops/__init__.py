@@ -1,37 +1,120 @@
 """Every operation, a file a family: primitives with their derivative rules, and what is composed of them."""
 
 from minigrad.ops.activation import *
+from minigrad.ops.activation import __all__ as _activation
 from minigrad.ops.affine import *
+from minigrad.ops.affine import __all__ as _affine
 from minigrad.ops.arithmetic import *
+from minigrad.ops.arithmetic import __all__ as _arithmetic
 from minigrad.ops.arrange import *
+from minigrad.ops.arrange import __all__ as _arrange
 from minigrad.ops.cast import *
+from minigrad.ops.cast import __all__ as _cast
 from minigrad.ops.classification import *
+from minigrad.ops.classification import __all__ as _classification
 from minigrad.ops.compare import *
+from minigrad.ops.compare import __all__ as _compare
 from minigrad.ops.conv import *
+from minigrad.ops.conv import __all__ as _conv
 from minigrad.ops.create import *
+from minigrad.ops.create import __all__ as _create
 from minigrad.ops.dropout import *
+from minigrad.ops.dropout import __all__ as _dropout
 from minigrad.ops.einsum import *
+from minigrad.ops.einsum import __all__ as _einsum
 from minigrad.ops.elementwise import *
+from minigrad.ops.elementwise import __all__ as _elementwise
+from minigrad.ops.embedding import *
+from minigrad.ops.embedding import __all__ as _embedding
 from minigrad.ops.expand import *
+from minigrad.ops.expand import __all__ as _expand
 from minigrad.ops.extrema import *
+from minigrad.ops.extrema import __all__ as _extrema
 from minigrad.ops.fill import *
+from minigrad.ops.fill import __all__ as _fill
 from minigrad.ops.gated import *
+from minigrad.ops.gated import __all__ as _gated
 from minigrad.ops.gather import *
+from minigrad.ops.gather import __all__ as _gather
 from minigrad.ops.index import *
+from minigrad.ops.index import __all__ as _index
 from minigrad.ops.join import *
+from minigrad.ops.join import __all__ as _join
 from minigrad.ops.linalg import *
+from minigrad.ops.linalg import __all__ as _linalg
 from minigrad.ops.loss import *
+from minigrad.ops.loss import __all__ as _loss
 from minigrad.ops.masks import *
+from minigrad.ops.masks import __all__ as _masks
 from minigrad.ops.normalization import *
+from minigrad.ops.normalization import __all__ as _normalization
+from minigrad.ops.order import *
+from minigrad.ops.order import __all__ as _order
 from minigrad.ops.pad import *
+from minigrad.ops.pad import __all__ as _pad
 from minigrad.ops.parts import *
+from minigrad.ops.parts import __all__ as _parts
 from minigrad.ops.pool import *
+from minigrad.ops.pool import __all__ as _pool
 from minigrad.ops.random import *
+from minigrad.ops.random import __all__ as _random
 from minigrad.ops.reduce import *
+from minigrad.ops.reduce import __all__ as _reduce
 from minigrad.ops.rounding import *
+from minigrad.ops.rounding import __all__ as _rounding
 from minigrad.ops.scan import *
+from minigrad.ops.scan import __all__ as _scan
 from minigrad.ops.selection import *
+from minigrad.ops.selection import __all__ as _selection
+from minigrad.ops.sets import *
+from minigrad.ops.sets import __all__ as _sets
 from minigrad.ops.shape import *
+from minigrad.ops.shape import __all__ as _shape
 from minigrad.ops.slices import *
+from minigrad.ops.slices import __all__ as _slices
 from minigrad.ops.softmax import *
+from minigrad.ops.softmax import __all__ as _softmax
 from minigrad.ops.stats import *
+from minigrad.ops.stats import __all__ as _stats
+
+# Named one by one, so that `import *` does not hand on the families' modules as well.
+__all__ = [
+    *_activation,
+    *_affine,
+    *_arithmetic,
+    *_arrange,
+    *_cast,
+    *_classification,
+    *_compare,
+    *_conv,
+    *_create,
+    *_dropout,
+    *_einsum,
+    *_elementwise,
+    *_embedding,
+    *_expand,
+    *_extrema,
+    *_fill,
+    *_gated,
+    *_gather,
+    *_index,
+    *_join,
+    *_linalg,
+    *_loss,
+    *_masks,
+    *_normalization,
+    *_order,
+    *_pad,
+    *_parts,
+    *_pool,
+    *_random,
+    *_reduce,
+    *_rounding,
+    *_scan,
+    *_selection,
+    *_sets,
+    *_shape,
+    *_slices,
+    *_softmax,
+    *_stats,
+]

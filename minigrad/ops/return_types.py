@@ -15,7 +15,7 @@ def return_type(name: str, *fields: str) -> Any:
         __slots__ = ()
 
         def __repr__(self) -> str:
-            lines = ",\n".join(f"{field}={value!r}" for field, value in zip(fields, self))
+            lines = ",\n".join(f"{field}={self[i]!r}" for i, field in enumerate(fields))
             return f"torch.return_types.{name}(\n{lines})"
 
     Result.__name__ = Result.__qualname__ = name

@@ -1,0 +1,115 @@
+"""Rows of a table by their numbers. The gradient of a row is the sum over all places where it was used."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable, wrap
+from minigrad.backend import np
+from minigrad.kernels import places
+from minigrad.ops.inplace import bump
+from minigrad.ops.shape import reshape
+from minigrad.ops.slices import add_slices
+
+__all__ = ["embedding", "one_hot"]
+
+
+@Op(node="EmbeddingBackward0")
+def rows(weight, indices, padding_idx: int, by_frequency: bool):
+    """The rows of `weight` at `indices`."""
+    if weight.ndim != 2:
+        raise RuntimeError(f"'weight' must be 2-D\ngot the shape {list(weight.shape)}")
+    if indices.dtype not in (np.int64, np.int32):
+        raise RuntimeError(
+            f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"torch.{backend.dtype_of(indices).type_name}Tensor instead (while checking arguments for embedding)"
+        )
+    if (outside := places.first_outside(indices, 0, len(weight))) is not None:
+        raise IndexError(f"index out of range in self\n{outside} is none of the {len(weight)} rows")
+    return weight.take(indices, axis=0)
+
+
+@Op
+def share(g, indices, padding_idx: int, by_frequency: bool, rows: int, *, xp):
+    """What each place counts in the gradient of its row: 0 for padding, and 1 / how often the row was used."""
+    used = (indices != padding_idx).astype(g.dtype)
+    if by_frequency:
+        used /= xp.bincount(indices.reshape(-1), minlength=rows)[indices]
+    return used.reshape((*indices.shape, 1))
+
+
+def _gradient(g: Any, indices: Any, padding_idx: int, by_frequency: bool, shape: tuple[int, ...]) -> Any:
+    if padding_idx >= 0 or by_frequency:
+        g = g * share(g, indices, padding_idx, by_frequency, shape[0])
+    count = math.prod(indices.shape)
+    return add_slices(reshape(g, (count, shape[1])), 0, reshape(indices, (count,)), shape)
+
+
+rows.derivative(
+    weight=lambda g, indices, padding_idx, by_frequency, weight_shape: _gradient(
+        g, indices, padding_idx, by_frequency, weight_shape
+    )
+)
+
+
+def embedding(
+    input: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """The rows of `weight` at the indices in `input`: (*) and (rows, features) give (*, features).
+
+    padding_idx         a row that gets no gradient
+    max_norm            rows that are used are first scaled down, in place, to a `norm_type` norm of at most this
+    scale_grad_by_freq  a row's gradient is divided by how often it was used
+    sparse              is taken and ignored: gradients are dense
+
+    IndexError for an index out of range (on a GPU it wraps around).
+    """
+    if not isinstance(input, Variable):
+        raise TypeError(f"embedding(): argument 'indices' (position 2) must be Tensor, not {type(input).__name__}")
+    if padding_idx is not None:
+        n = weight.shape[0]
+        if not -n <= padding_idx < n:
+            raise AssertionError(f"Padding_idx must be within num_embeddings\ngot {padding_idx} for {n} rows")
+        padding_idx %= n
+    if max_norm is not None:
+        _renormalize(weight, input.array, max_norm, norm_type)
+    return rows(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq)
+
+
+def _renormalize(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
+    xp = backend.module_of(indices)
+    used = xp.unique(indices)
+    table = weight.array[used]
+    norms = (abs(table) ** norm_type).sum(axis=1, keepdims=True) ** (1 / norm_type)
+    weight.array[used] = xp.where(norms > max_norm, table * (max_norm / (norms + 1e-7)), table)
+    bump(weight)
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """A new last dim of `num_classes` zeros with a one at the class; as many as needed if it is -1.
+
+    RuntimeError for classes out of range (on a GPU nobody looks).
+    """
+    array = tensor.array
+    if array.dtype != np.int64:
+        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor.\ngot {array.dtype}")
+    if num_classes == -1:
+        if not array.size:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.\ngive num_classes")
+        num_classes = int(array.max()) + 1
+    if type(array) is np.ndarray and array.size:
+        if array.min() < 0:
+            raise RuntimeError(f"Class values must be non-negative.\ngot {array.min()}")
+        if array.max() >= num_classes:
+            raise RuntimeError(f"Class values must be smaller than num_classes.\ngot {array.max()} of {num_classes}")
+    xp = backend.module_of(array)
+    return wrap((array.reshape((*array.shape, 1)) == xp.arange(num_classes)).astype(xp.int64))
