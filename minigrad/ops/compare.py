@@ -16,7 +16,7 @@ __all__ = [
     "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isreal", "signbit", "isclose", "allclose", "equal",
     "logical_and", "logical_or", "logical_xor", "logical_not",
     "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
-    "where", "masked_fill",
+    "masked_fill",
     "not_equal", "less", "less_equal", "greater", "greater_equal",
 ]  # fmt: skip
 

@@ -104,8 +104,7 @@ def argwhere(input: Any) -> Any:
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
-    """`input` where `condition` holds, else `other`, all three broadcast together; where(x) is "
-    "nonzero(as_tuple=True)."""
+    """`input` where `condition` holds, else `other`, broadcast together; `where(x)` is `nonzero(x, as_tuple=True)`."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
     return compare.where(condition, input, other)
