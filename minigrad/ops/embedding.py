@@ -37,7 +37,7 @@ def share(g, indices, padding_idx: int, by_frequency: bool, rows: int, *, xp):
     """What each place counts in the gradient of its row: 0 for padding, and 1 / how often the row was used."""
     used = (indices != padding_idx).astype(g.dtype)
     if by_frequency:
-        used /= xp.bincount(indices.reshape(-1), minlength=rows)[indices]
+        used = used / xp.bincount(indices.reshape(-1), minlength=rows)[indices].astype(g.dtype)
     return used.reshape((*indices.shape, 1))
 
 
@@ -86,6 +86,16 @@ def embedding(
 
 
 def _renormalize(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
+    table = weight.array
+    if table.ndim != 2:
+        raise RuntimeError(
+            f"Expected 2-dimensional tensor, but got {table.ndim}-dimensional tensor for argument #1 'self' (while "
+            f"checking arguments for embedding_renorm_)"
+        )
+    if table.dtype.kind != "f":
+        name = backend.dtype_of(table).type_name
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {name} instead.")
+    rows.forward(table, indices, -1, False)  # raises for indices that do not fit
     xp = backend.module_of(indices)
     used = xp.unique(indices)
     table = weight.array[used]

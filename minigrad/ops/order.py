@@ -26,13 +26,23 @@ def _order(array: Any, dim: int, descending: bool, xp: Any) -> Any:
     return array.shape[dim] - 1 - xp.flip(backwards, dim)
 
 
+def _sorted(array: Any, dim: int, descending: bool, xp: Any) -> tuple[Any, Any]:
+    if not array.ndim:
+        return array.copy(), xp.zeros((), xp.int64)
+    indices = _order(array, dim, descending, xp)
+    return xp.take_along_axis(array, indices, dim), indices
+
+
 @Op(outputs=("values", "indices"), node="SortBackward0")
 def sorted_along(input, dim: int, descending: bool, *, xp):
     """The elements sorted along `dim`, and where they were."""
-    if not input.ndim:
-        return input.copy(), xp.zeros((), xp.int64)
-    indices = _order(input, dim, descending, xp)
-    return xp.take_along_axis(input, indices, dim), indices
+    return _sorted(input, dim, descending, xp)
+
+
+@Op(outputs=("values", "indices"), node="SortBackward1")
+def stably_sorted_along(input, dim: int, descending: bool, *, xp):
+    """The same, which torch names otherwise when it is asked for stability."""
+    return _sorted(input, dim, descending, xp)
 
 
 @Op(outputs=("values", "indices"), node="TopkBackward0")
@@ -55,7 +65,7 @@ def kth_in_order(input, k: int, dim: int, keepdim: bool, *, xp):
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
 
-for _op in (sorted_along, first_in_order):
+for _op in (sorted_along, stably_sorted_along, first_in_order):
     _op.derivative(input=lambda g, dim, indices, input_shape: add_along(g, dim, indices, input_shape))
 
 
@@ -71,9 +81,10 @@ kth_in_order.derivative(
 )
 
 
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
     """A named tuple (values, indices): sorted along `dim`. Always stable; nan is larger than any number."""
-    return sort_result(*sorted_along(input, normalize_dim(dim, input.ndim), descending))
+    op = sorted_along if stable is None else stably_sorted_along
+    return sort_result(*op(input, normalize_dim(dim, input.ndim), descending))
 
 
 def msort(input: Any) -> Any:
@@ -81,7 +92,7 @@ def msort(input: Any) -> Any:
     return sort(input, 0)[0]
 
 
-def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
     """The indices that sort along `dim`."""
     return sort(input, dim, descending)[1]
 

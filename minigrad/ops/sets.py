@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
-from minigrad.ops.checks import not_implemented
+from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
 
 __all__ = ["bincount", "bucketize", "searchsorted", "unique"]
@@ -54,6 +55,8 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
             f"weights should be 1-d and have the same length as input\ngot the shapes {list(weights.shape)} and "
             f"{list(array.shape)}"
         )
+    if not array.size:
+        return wrap(xp.zeros(minlength, xp.int64))  # whatever the weights, as in torch
     sums = xp.bincount(array, weights=weights.array, minlength=minlength)
     return wrap(sums.astype(weights.array.dtype if weights.array.dtype == np.float32 else np.float64, copy=False))
 
@@ -86,11 +89,13 @@ def searchsorted(
             f"tensor and input value tensor must match, but we got boundaries tensor {list(sequence.shape)} and input "
             f"value tensor {list(values.shape)}"
         )
+    refuse_bool(sequence, "searchsorted_out_cpu")
     where = "right" if right or side == "right" else "left"
     if sequence.ndim == 1:
         places = xp.searchsorted(sequence, values, where)
     else:
-        rows = zip(sequence.reshape(-1, sequence.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
+        count = math.prod(sequence.shape[:-1])
+        rows = zip(sequence.reshape(count, sequence.shape[-1]), values.reshape(count, values.shape[-1]), strict=True)
         found = [xp.searchsorted(row, wanted, where) for row, wanted in rows]
         places = xp.stack(found).reshape(values.shape) if found else xp.zeros(values.shape)
     return wrap(backend.as_array(places).astype(xp.int32 if out_int32 else xp.int64, copy=False))
