@@ -6,7 +6,6 @@ from typing import Any
 
 from minigrad import ops
 from minigrad.autograd.variable import Variable
-from minigrad.ops.shape import matrix_transposed, reversed_dims
 
 
 class TensorOps(Variable):
@@ -58,8 +57,8 @@ class TensorOps(Variable):
     def __ne__(self, other: object) -> Any:
         return True if other is None else ops.ne(self, other)
 
-    T = property(reversed_dims)
-    mT = property(matrix_transposed)
+    T = property(lambda self: ops.permute(self, tuple(range(self.array.ndim))[::-1]), doc="All dims in reverse order.")
+    mT = property(lambda self: ops.transpose(self, -2, -1), doc="The last two dims exchanged.")
 
     def where(self, condition: Any, other: Any) -> Any:
         return ops.where(condition, self, other)
@@ -291,6 +290,13 @@ class TensorOps(Variable):
     take = ops.take
     take_along_dim = ops.take_along_dim
 
+    # order
+    argsort = ops.argsort
+    kthvalue = ops.kthvalue
+    msort = ops.msort
+    sort = ops.sort
+    topk = ops.topk
+
     # cast
     clone = ops.clone
     contiguous = ops.contiguous
@@ -310,6 +316,10 @@ class TensorOps(Variable):
     masked_scatter = ops.masked_scatter
     masked_select = ops.masked_select
     nonzero = ops.nonzero
+
+    # sets
+    bincount = ops.bincount
+    unique = ops.unique
 
     # slices
     index_add = ops.index_add

@@ -251,7 +251,7 @@ def test_grad_fn_is_named_as_in_torch(case: Case, data: st.DataObject) -> None:
 
 
 def _grad_fn(value: Any) -> str | None:
-    return value.grad_fn.name() if is_tensor(value) and value.grad_fn is not None else None
+    return value.grad_fn.name().rpartition(":")[2] if is_tensor(value) and value.grad_fn is not None else None
 
 
 @over_the_table("dtypes")

@@ -32,6 +32,7 @@ from minigrad.ops.dropout import (
 )
 from minigrad.ops.einsum import einsum
 from minigrad.ops.elementwise import sigmoid, tanh
+from minigrad.ops.embedding import embedding, one_hot
 from minigrad.ops.expand import broadcast_tensors
 from minigrad.ops.extrema import clamp_min
 from minigrad.ops.gated import glu, prelu, rrelu
@@ -70,7 +71,8 @@ __all__ = [
     "tanhshrink", "threshold", "threshold_", "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d",
     "feature_alpha_dropout", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
     "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "max_pool1d", "max_pool2d", "max_pool3d", "bilinear",
-    "cosine_similarity", "normalize", "one_hot", "pairwise_distance", "linear", "pad", "batch_norm", "group_norm",
+    "cosine_similarity", "normalize", "embedding", "one_hot", "pairwise_distance", "linear", "pad", "batch_norm",
+    "group_norm",
     "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
     "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
 ]  # fmt: skip
@@ -177,32 +179,6 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
         raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.size(0)} but expected {w[0]}")
     out = einsum("...i,kij,...j->...k", input1, weight, input2)
     return out if bias is None else out + bias
-
-
-def one_hot(tensor: Any, num_classes: int = -1) -> Any:
-    """int64 zeros with a 1 at each class: (*) -> (*, num_classes). As many classes as there are, if not given.
-
-    RuntimeError for classes outside [0, num_classes) and for other integers than int64.
-    """
-    classes = tensor.array
-    if classes.dtype != "int64":
-        raise RuntimeError(
-            f"one_hot is only applicable to index tensor of type LongTensor.\n"
-            f"convert the {tensor.dtype} tensor with .long()"
-        )
-    if not classes.size:
-        if num_classes <= 0:
-            raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    elif int(classes.min()) < 0:
-        raise RuntimeError(f"Class values must be non-negative.\nthe least is {int(classes.min())}")
-    elif num_classes == -1:
-        num_classes = int(classes.max()) + 1
-    elif num_classes <= int(classes.max()):
-        raise RuntimeError(
-            f"Class values must be smaller than num_classes.\n{int(classes.max())} is not below {num_classes}"
-        )
-    xp = backend.module_of(classes)
-    return wrap((classes[..., None] == xp.arange(num_classes)).astype("int64"))
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:

@@ -31,7 +31,7 @@ def _axis(input: Any) -> int:
 
 
 def _samples(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> tuple[Any, Any, Any]:
-    """(classes that can index, the samples' weights, the derivative of the reduced loss by the loss of each sample).
+    """(where in the input each sample's class is, the samples' weights, the derivative of the reduced loss by each loss).
 
     No weights mean that all are 1. An ignored sample has weight 0 and class 0. IndexError for a class that is none; on
     the GPU nobody looks, for the answer would have to be waited for.
@@ -42,7 +42,7 @@ def _samples(input: Any, target: Any, weight: Any, ignore_index: int, reduction:
         target = target.astype("int64")
     weights = None
     # As an unsigned number a negative class is a huge one.
-    if xp is not np or (target.size and not _largest(target) < classes) or 0 <= ignore_index < classes:
+    if xp is not np or (target.size and target.view("uint64").max() >= classes) or 0 <= ignore_index < classes:
         ignored = target == ignore_index
         if xp is np and (bad := target[~ignored & ((target < 0) | (target >= classes))]).size:
             raise IndexError(f"Target {bad[0]} is out of bounds.\nThere are {classes} classes, the first one being 0.")
@@ -50,15 +50,12 @@ def _samples(input: Any, target: Any, weight: Any, ignore_index: int, reduction:
         weights = xp.where(ignored, 0.0, 1.0 if weight is None else weight[target]).astype(input.dtype)
     elif weight is not None:
         weights = weight[target]
+    places = _places(target, xp)
     if reduction != "mean":
-        return target, weights, 1.0 if weights is None else weights
+        return places, weights, 1.0 if weights is None else weights
     if weights is None:
-        return target, None, 1 / (target.size or 1)
-    return target, weights, xp.where(weights == 0, 0.0, weights / weights.sum())
-
-
-def _largest(target: Any) -> Any:
-    return np.ascontiguousarray(target).view("uint64").max()
+        return places, None, 1 / (target.size or 1)
+    return places, weights, xp.where(weights == 0, 0.0, weights / weights.sum())
 
 
 def _reduced_by_weight(losses: Any, weights: Any, reduction: str, xp: Any) -> Any:
@@ -70,8 +67,10 @@ def _reduced_by_weight(losses: Any, weights: Any, reduction: str, xp: Any) -> An
 
 
 def _places(target: Any, xp: Any) -> tuple[Any, ...]:
-    """Indices of every sample's element in dim 1 (0) that `target` names."""
+    """The index of the elements of an input that `target` names in dim 1 (0)."""
     ndim = target.ndim
+    if ndim == 1:
+        return xp.arange(len(target)), target
     grid = [xp.arange(n).reshape((-1,) + (1,) * (ndim - 1 - i)) for i, n in enumerate(target.shape)]
     return (*grid[:1], target, *grid[1:])
 
@@ -80,24 +79,24 @@ def _places(target: Any, xp: Any) -> tuple[Any, ...]:
 
 
 @Op
-def picked(input, target: Any, *, xp):
-    """The element of every sample that `target`, an array, names."""
-    return input[_places(target, xp)]
+def picked(input, places: tuple):
+    """One element of every sample: the one that `places` names."""
+    return input[places]
 
 
 @Op
-def put_picked(input, target: Any, shape: tuple, *, xp):
-    """Zeros of `shape`, with `input` where `target` names an element: the adjoint of `picked`."""
+def put_picked(input, places: tuple, shape: tuple, *, xp):
+    """Zeros of `shape`, with `input` at `places`: the adjoint of `picked`."""
     out = xp.zeros(shape, input.dtype)
-    out[_places(target, xp)] = input
+    out[places] = input
     return out
 
 
 @Op
-def off_target(input, scale, target: Any, *, xp):
-    """scale * (input - one_hot(target)), with one `scale` for all samples or one for each."""
+def off_target(input, scale, places: tuple, *, xp):
+    """scale * (input - one_hot), where one_hot is 1 at `places`; with one `scale` for all samples or one for each."""
     out = input * (xp.expand_dims(scale, _axis(input)) if scale.ndim else scale)
-    out[_places(target, xp)] -= scale
+    out[places] -= scale
     return out
 
 
@@ -106,11 +105,11 @@ def _with_classes(scale: Any, shape: tuple[int, ...]) -> Any:
     return reshape(scale, (*shape[:1], 1, *shape[2:]) if len(shape) > 1 else (1,)) if scale.ndim else scale
 
 
-picked.derivative(input=lambda g, target, input_shape: put_picked(g, target, input_shape))
-put_picked.derivative(input=lambda g, target: picked(g, target))
+picked.derivative(input=lambda g, places, input_shape: put_picked(g, places, input_shape))
+put_picked.derivative(input=lambda g, places: picked(g, places))
 off_target.derivative(
-    input=lambda g, scale, target: g * _with_classes(scale, g.shape),
-    scale=lambda g, input, target: sum(g * input, _axis(g)) - picked(g, target),
+    input=lambda g, scale: g * _with_classes(scale, g.shape),
+    scale=lambda g, input, places: sum(g * input, _axis(g)) - picked(g, places),
 )
 
 
@@ -120,23 +119,22 @@ off_target.derivative(
 def _nll(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-input[target], weighted and reduced."""
     need_float(input, "nll_loss_out_frame")
-    target, weights, share = _samples(input, target, weight, ignore_index, reduction)
-    losses = -input[_places(target, xp)]
-    return _reduced_by_weight(losses, weights, reduction, xp), (target, share)
+    places, weights, share = _samples(input, target, weight, ignore_index, reduction)
+    return _reduced_by_weight(-input[places], weights, reduction, xp), (places, share)
 
 
 def _cross_entropy(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-log_softmax(input)[target], weighted and reduced."""
     need_float(input, "log_softmax_lastdim_kernel_impl")
     axis = _axis(input)
-    target, weights, share = _samples(input, target, weight, ignore_index, reduction)
+    places, weights, share = _samples(input, target, weight, ignore_index, reduction)
     p = input - input.max(axis=axis, keepdims=True)
-    losses = -p[_places(target, xp)]
+    losses = -p[places]
     xp.exp(p, out=p)
     total = p.sum(axis=axis, keepdims=True)
     p /= total
-    losses = losses + xp.log(total).reshape(target.shape)
-    return _reduced_by_weight(losses, weights, reduction, xp), (p, target, share)
+    losses = losses + xp.log(total).reshape(losses.shape)
+    return _reduced_by_weight(losses, weights, reduction, xp), (p, places, share)
 
 
 nll_rows = Op(_nll, node="NllLossBackward0", cache=True)
@@ -148,20 +146,20 @@ cross_entropy_images = Op(_cross_entropy, node="NllLoss2DBackward0", cache=True)
 def _nll_rule(g, input, target, weight, ignore_index, reduction, cache):
     """-share at the true class, else 0."""
     if cache is None:
-        target, _, share = _samples(input, target, weight, ignore_index, reduction)
+        places, _, share = _samples(input, target, weight, ignore_index, reduction)
     else:
-        target, share = cache
-    return put_picked(-(g * share), target, input.shape)
+        places, share = cache
+    return put_picked(-(g * share), places, input.shape)
 
 
 def _cross_entropy_rule(g, input, target, weight, ignore_index, reduction, cache):
     """share * (softmax(x) - one_hot(target))."""
     if cache is None:
         p = softmax(input, _axis(input))
-        target, _, share = _samples(input, target, weight, ignore_index, reduction)
+        places, _, share = _samples(input, target, weight, ignore_index, reduction)
     else:
-        p, target, share = cache
-    return off_target(p, g * share, target)
+        p, places, share = cache
+    return off_target(p, g * share, places)
 
 
 for _op in (nll_rows, nll_images):

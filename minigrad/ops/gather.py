@@ -175,7 +175,7 @@ def scatter(
     on a GPU any; each gets its gradient. reduce="add" and "multiply" combine with what is there, the latter without a
     gradient.
     """
-    source = value if src is None else src
+    source: Any = value if src is None else src
     if isinstance(source, Variable) and reduce is None:
         return scatter_elements(input, dim, index, source)
     dtype = input.array.dtype

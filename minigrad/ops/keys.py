@@ -129,7 +129,7 @@ def checked_slice(item: slice) -> slice:
         if isinstance(item.start, Variable) or isinstance(item.stop, Variable):
             raise
         raise TypeError("slice indices must be integers or None or have an __index__ method") from error
-    return slice(*bounds, item.step)
+    return slice(bounds[0], bounds[1], item.step)
 
 
 def _index_array(index: Any, array: Any, keep: bool) -> Any:
