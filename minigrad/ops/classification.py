@@ -31,7 +31,7 @@ def _axis(input: Any) -> int:
 
 
 def _samples(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> tuple[Any, Any, Any]:
-    """(where in the input each sample's class is, the samples' weights, the derivative of the reduced loss by each loss).
+    """(where each sample's class is in the input, the samples' weights, the derivative of the result by each loss).
 
     No weights mean that all are 1. An ignored sample has weight 0 and class 0. IndexError for a class that is none; on
     the GPU nobody looks, for the answer would have to be waited for.
