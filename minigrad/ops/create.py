@@ -227,8 +227,10 @@ def arange(
     if end is None:
         start, end = 0, start
     start, end, step = (x.item() if isinstance(x, Variable) else x for x in (start, end, step))  # type: ignore[attr-defined]
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
+    if not (step > 0 or step < 0):
+        raise RuntimeError(f"step must be nonzero\ngot arange({start}, {end}, {step})")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
     if dtype is None:
@@ -267,4 +269,7 @@ def _linspace(module: Any, start: float, end: float, steps: int, kind: Any) -> A
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """The identity matrix, n x m."""
+    for name, size in (("n", n), ("m", m)):
+        if size is not None and size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     return leaf(_on(device, lambda module: module.eye(n, m, dtype=_dtype(dtype))), requires_grad)

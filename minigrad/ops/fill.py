@@ -5,12 +5,14 @@ What was there before gets a gradient of zero.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
+from minigrad.ops.create import size_of
 from minigrad.ops.inplace import bump, check_writable, write
 
 __all__ = ["copy_", "fill_", "resize_", "zero_"]
@@ -87,11 +89,9 @@ def resize_(self: Any, *size: Any) -> Any:
     """Give the tensor another shape: the elements in memory order, cut off or followed by whatever memory holds."""
     if self.needs_grad:
         raise RuntimeError("cannot resize variables that require grad")
-    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else tuple(size)
+    shape = size_of(size, "resize_")
     flat = self.array.reshape(-1)
-    wanted = 1
-    for n in shape:
-        wanted *= n
+    wanted = math.prod(shape)
     if wanted > flat.size:
         larger = backend.module_of(flat).empty(wanted, flat.dtype)
         larger[: flat.size] = flat

@@ -1,0 +1,107 @@
+"""New tensors from sizes, numbers and nested lists; copies; and writing over all of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reference.case import DERIVED, SUMS, Case, Fixed, Sample, Tolerance
+from reference.strategies import Draw, Recipe, unary
+
+DTYPES = (None, "float64", "float32", "int64", "uint8", "bool")
+CREATED = {
+    **dict.fromkeys(DERIVED, "there is nothing to differentiate by"),
+    "device": "there is no argument to take the device from",
+}
+OVERLOADS = {"grad_fn": "torch numbers its own overloads"}
+SPACED = Tolerance(
+    SUMS.float64, 2e-6, "torch rounds start + i * step once where it has a fused multiply-add, and vectors twice"
+)
+
+
+def _make(name: str) -> Callable[..., Any]:
+    """T.<name>(..., dtype=...), the dtype given by its name."""
+
+    def call(T: Any, *args: Any, dtype: str | None = None, **kwargs: Any) -> Any:
+        return getattr(T, name)(*args, dtype=dtype and getattr(T, dtype), **kwargs)
+
+    return call
+
+
+def _shape_and_dtype(make: str) -> Callable[..., Any]:
+    """For uninitialised memory, of which only this much is certain."""
+
+    def call(T: Any, *args: Any, **kwargs: Any) -> Any:
+        made = _make(make)(T, *args, **kwargs)
+        return [*made.shape, str(made.dtype)]
+
+    return call
+
+
+def _sized(d: Draw) -> Sample:
+    return Sample(d.shape(), dtype=d.one_of(*DTYPES))
+
+
+def _like(d: Draw) -> Sample:
+    return Sample(d.one_of(d.floats, lambda shape: d.ints(shape, 0, 3))(d.shape()), dtype=d.one_of(*DTYPES))
+
+
+def _full(first: Callable[[Draw], Any]) -> Recipe:
+    return lambda d: Sample(first(d), d.one_of(2, 0.5, -1.5, True), dtype=d.one_of(None, "float64", "float32"))
+
+
+def _range(d: Draw) -> Sample:
+    start, step = d.one_of(0, -2, 0.5), d.one_of(1, 2, 0.25)
+    end = start + step * d.size(0, 5) + d.one_of(0, step / 2)
+    return Sample(*d.one_of((abs(end),), (start, end), (start, end, step)), dtype=d.one_of(None, "float64", "float32"))
+
+
+def _line(d: Draw) -> Sample:
+    return Sample(d.number(-3, 3), d.number(-3, 3), d.size(0, 7), dtype=d.one_of(None, "float64", "float32"))
+
+
+def _nested(d: Draw) -> Sample:
+    data = d.one_of(d.floats, lambda shape: d.ints(shape, -3, 3), d.bools)(d.shape())
+    return Sample(d.floats(()), data.tolist(), dtype=d.one_of(*DTYPES[:4]))
+
+
+def _overwritten(d: Draw) -> Sample:
+    """A tensor, and one that can be broadcast to it."""
+    shape = d.shape()
+    return Sample(d.floats(shape), d.floats(shape[d.size(0, len(shape)) :]))
+
+
+def _filled(d: Draw) -> Sample:
+    return Sample(d.floats(d.shape()), d.one_of(2, 0.5, d.floats(())))
+
+
+CASES = [
+    *(Case(name, _sized, call=_make(name), skip=CREATED) for name in ("zeros", "ones")),
+    Case("empty", _sized, call=_shape_and_dtype("empty"), skip=CREATED),
+    *(Case(name, _like, call=_make(name)) for name in ("zeros_like", "ones_like")),
+    Case("empty_like", _like, call=_shape_and_dtype("empty_like")),
+    Case("full", _full(lambda d: d.shape()), call=_make("full"), skip=CREATED),
+    Case("full_like", _full(lambda d: d.floats(d.shape())), call=_make("full_like")),
+    Case("eye", lambda d: Sample(d.size(), d.size(), dtype=d.one_of(*DTYPES)), call=_make("eye"), skip=CREATED),
+    Case("arange", _range, call=_make("arange"), tolerance=SPACED, skip=CREATED),
+    Case("linspace", _line, call=_make("linspace"), tolerance=SPACED, skip=CREATED),
+    *(
+        Case(name, _nested, call=lambda T, x, data, name=name, **how: _make(name)(T, data, **how), skip=CREATED)
+        for name in ("tensor", "as_tensor")
+    ),
+    Case("clone", unary(), covers=("from_numpy",)),  # which the adapters make every tensor with
+    Case(
+        "Tensor.contiguous",
+        lambda d: Sample(d.floats(d.shape(2, 3))),
+        call=lambda T, x: x.transpose(0, -1).contiguous(),
+    ),
+    Case("Tensor.copy_", _overwritten, call=lambda T, x, other: x.clone().copy_(other)),
+    Case("Tensor.fill_", _filled, call=lambda T, x, value: x.clone().fill_(value), skip=OVERLOADS),
+    Case("Tensor.zero_", unary(), call=lambda T, x: x.clone().zero_(), skip=OVERLOADS),
+    Case(
+        "Tensor.resize_",
+        lambda d: Sample(Fixed(d.floats((2, 3))), d.one_of((3, 2), (6,), (2, 2), (1,))),
+        call=lambda T, x, size: x.clone().resize_(*size),
+        skip={"layouts": "it shows the memory, whose order is the clone's own affair"},
+    ),
+]
