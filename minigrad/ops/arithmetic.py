@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.promotion import BOOL_SUBS
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.kernels.power import integer_powers, power
-from minigrad.ops.checks import C_NAMES, need_float, not_implemented, refuse_bool, refuse_integer_zero
+from minigrad.ops.checks import need_float, not_implemented, refuse_bool, refuse_integer_zero
 from minigrad.ops.compare import NUMBERS, where
 from minigrad.ops.elementwise import log
 from minigrad.ops.rounding import no_slope, sign
@@ -385,7 +386,7 @@ def _check_lerp(input: Any, **others: Any) -> None:
     for name, tensor in others.items():
         other = unwrap(tensor)
         if other.dtype != dtype and (other.ndim or name != "weight"):  # a 0-dim weight may be of any dtype
-            a, b = C_NAMES[str(dtype)], C_NAMES[str(other.dtype)]
+            a, b = backend.dtype_of(unwrap(input)).c_name, backend.dtype_of(other).c_name
             raise RuntimeError(f"expected dtype {a} for `{name}` but got dtype {b}")
     need_float(unwrap(input), "lerp_kernel_scalar")
 

@@ -8,11 +8,6 @@ from minigrad import backend
 
 __all__: list[str] = []
 
-C_NAMES = {  # what torch calls dtypes where it speaks of the C++ types behind them
-    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int",
-    "int64": "long int", "float16": "c10::Half", "float32": "float", "float64": "double",
-}  # fmt: skip
-
 
 def not_implemented(kernel: str, array: Any) -> NoReturn:
     """torch's NotImplementedError for a dtype that a kernel does not take; `kernel` is torch's name of it."""

@@ -9,7 +9,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.kernels.select import select
-from minigrad.ops.checks import C_NAMES, as_integer, not_implemented
+from minigrad.ops.checks import as_integer, not_implemented
 
 __all__ = [
     "eq", "ne", "lt", "le", "gt", "ge",
@@ -279,7 +279,8 @@ _masked_fill_tensor.derivative(input=lambda g, mask: where(mask, 0, g), value=la
 def _check_mask(mask: Any) -> None:
     if mask.dtype.kind != "b":
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {C_NAMES[str(mask.dtype)]}\nconvert it "
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {backend.dtype_of(mask).c_name}\n"
+            f"convert it "
             f"with .bool()"
         )
 

@@ -24,9 +24,10 @@ def rows(weight, indices, padding_idx: int, by_frequency: bool):
         raise RuntimeError(f"'weight' must be 2-D\ngot the shape {list(weight.shape)}")
     if indices.dtype not in (np.int64, np.int32):
         name = backend.dtype_of(indices).type_name
+        name = "CPUBoolType" if name == "Bool" else f"torch.{name}Tensor"
         raise RuntimeError(
             f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"{'CPUBoolType' if name == 'Bool' else f'torch.{name}Tensor'} instead (while checking arguments for embedding)"
+            f"{name} instead (while checking arguments for embedding)"
         )
     if (outside := places.first_outside(indices, 0, len(weight))) is not None:
         raise IndexError(f"index out of range in self\n{outside} is none of the {len(weight)} rows")

@@ -13,7 +13,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.ops.cast import contiguous
-from minigrad.ops.checks import C_NAMES, not_implemented, refuse_bool
+from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, permute, reshape, transpose
@@ -35,7 +35,7 @@ __all__ = [
 def _check_dtypes(a: Any, b: Any, text: str, kernel: str) -> None:
     """RuntimeError, made of `text`, unless both dtypes are equal; NotImplementedError for truth values."""
     if a.dtype is not b.dtype and a.dtype != b.dtype:
-        names = {"c": C_NAMES[a.dtype.name], "d": C_NAMES[b.dtype.name]}
+        names = {"c": backend.dtype_of(a).c_name, "d": backend.dtype_of(b).c_name}
         names.update(a=backend.dtype_of(a).type_name, b=backend.dtype_of(b).type_name)
         raise RuntimeError(f"{text.format(**names)}\nmatrix products do not promote: cast one operand with .to(dtype)")
     if a.dtype.kind == "b":
