@@ -6,6 +6,7 @@ from typing import Any
 
 from minigrad import ops
 from minigrad.autograd.variable import Variable
+from minigrad.ops.shape import matrix_transposed, reversed_dims
 
 
 class TensorOps(Variable):
@@ -57,8 +58,8 @@ class TensorOps(Variable):
     def __ne__(self, other: object) -> Any:
         return True if other is None else ops.ne(self, other)
 
-    T = property(lambda self: ops.permute(self, tuple(range(self.array.ndim))[::-1]), doc="All dims in reverse order.")
-    mT = property(lambda self: ops.transpose(self, -2, -1), doc="The last two dims exchanged.")
+    T = property(reversed_dims)
+    mT = property(matrix_transposed)
 
     def where(self, condition: Any, other: Any) -> Any:
         return ops.where(condition, self, other)
