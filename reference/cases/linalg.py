@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 from reference.case import SUMS, Case, Sample
-from reference.strategies import Draw, Recipe, Shape
+from reference.strategies import Draw, Recipe
 
 EMPTY = {"dtypes": "torch looks at dtypes only where there is something to multiply"}
 OWN_NAME = {"grad_fn": "composed of other operations than torch's"}
 
 
 def two_factors(d: Draw) -> Sample:
-    """matmul(x, y) by all of torch's rank rules: vectors, matrices, stacks of them, broadcast."""
+    """matmul(x, y) of vectors, matrices, or stacks of matrices that are broadcast."""
     n, k, m = d.size(1, 3), d.size(1, 4), d.size(1, 3)
-    kind = d.one_of(
-        "matrices", "vectors", "matrix, vector", "vector, matrix", "stacks", "stack, matrix", "stack, vector"
-    )
+    a, b = d.broadcastable(2, max_dims=2, min_side=1)
+    stacks = (2, *(1,) * max(0, len(b) - len(a)), *a, n, k), (*(b or (1,)), k, m)
+    first, second = d.one_of(((n, k), (k, m)), ((k,), (k,)), ((n, k), (k,)), ((k,), (k, m)), stacks)
+    return Sample(d.floats(first), d.floats(second))
+
+
+def stack_and_one(d: Draw) -> Sample:
+    """matmul(x, y) of a stack of matrices with one matrix or vector, on either side."""
+    n, k, m = d.size(1, 3), d.size(1, 4), d.size(1, 3)
     front = d.shape(min_dims=1, max_dims=2, min_side=2, max_side=3)
-    if kind == "stacks":
-        a, b = d.broadcastable(2, max_dims=2, min_side=1)
-        return Sample(d.floats((*a, n, k)), d.floats((*b, k, m)))
-    shapes: dict[str, tuple[Shape, Shape]] = {
-        "matrices": ((n, k), (k, m)),
-        "vectors": ((k,), (k,)),
-        "matrix, vector": ((n, k), (k,)),
-        "vector, matrix": ((k,), (k, m)),
-        "stack, matrix": ((*front, n, k), (k, m)),
-        "stack, vector": ((*front, n, k), (k,)),
-    }
-    a, b = shapes[kind]
-    if kind == "stack, matrix" and d.flag():
-        a, b = (n, k), (*front, k, m)
-    elif kind == "stack, vector" and d.flag():
-        a, b = (k,), (*front, k, m)
-    return Sample(d.floats(a), d.floats(b))
+    one = d.one_of("matrix", "vector")
+    if d.flag():
+        return Sample(d.floats((*front, n, k)), d.floats((k, m) if one == "matrix" else (k,)))
+    return Sample(d.floats((n, k) if one == "matrix" else (k,)), d.floats((*front, k, m)))
 
 
 def of_shapes(*names: str, low: int = 1, high: int = 4) -> Recipe:
@@ -112,7 +105,17 @@ def contraction(d: Draw) -> Sample:
 
 
 CASES = [
-    Case("matmul", two_factors, tolerance=SUMS, skip={"grad_fn": "torch folds a stack of one matrix into another op"}),
+    Case("matmul", two_factors, tolerance=SUMS),
+    Case(
+        "matmul",
+        stack_and_one,
+        "stack and one",
+        tolerance=SUMS,
+        skip={
+            "grad_fn": "torch makes one matrix of the stack, or not, according to who wants a gradient",
+            "dtypes": "and the error for two dtypes is that of the one product or the other",
+        },
+    ),
     Case("mm", of_shapes("nk", "km"), tolerance=SUMS),
     Case("bmm", of_shapes("bnk", "bkm"), tolerance=SUMS),
     Case("mv", of_shapes("nk", "k"), tolerance=SUMS),
