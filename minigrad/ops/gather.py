@@ -6,6 +6,7 @@ none. On the CPU indices are checked; on a GPU, where looking would mean waiting
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from minigrad import backend
@@ -185,6 +186,13 @@ def scatter(
             return scatter_number(input, dim, index, source)
         ones = index.array.astype(dtype) * 0 + 1
         source = wrap(ones * source)
+    elif reduce is not None:
+        warnings.warn(
+            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
+            "PyTorch release. Use torch.scatter_reduce instead for more reduction options.",
+            UserWarning,
+            stacklevel=2,
+        )
     if reduce not in ("add", "multiply"):
         raise RuntimeError(f"reduce argument must be either add or multiply.\ngot {reduce!r}")
     if reduce == "add":

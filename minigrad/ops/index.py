@@ -191,7 +191,7 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         part = _view(input, array[basic])
     else:
         part = input if last is ... else VIEWS[last](input, basic)
-    inplace.check_writable(part)
+    inplace.check_writable(input, None if part is input else part.array)
     if isinstance(value, Variable) and (where is None or (masks and value.array.size == 1)):
         value = to(value, backend.dtype_of(array), device=backend.device_of(array))
     value = _write_all(part, value) if where is None else _write_at_places(part, where, value)

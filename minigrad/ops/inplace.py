@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
+from minigrad.autograd.op_node import OpNode
 from minigrad.autograd.variable import wrap
 
 __all__: list[str] = []
@@ -82,23 +83,6 @@ def in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     return twin
 
 
-def view_in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The in-place twin of `op`, which returns a view, named `name`: the tensor itself becomes that view."""
-
-    def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
-        check_writable(self)
-        view = op(self, *args, **kwargs)
-        self.array = view.array
-        bump(self)
-        if mode.grad:
-            _take_history(self, view)
-        return self
-
-    twin.__name__ = twin.__qualname__ = name
-    twin.__doc__ = f"In-place `{op.__name__}`."
-    return twin
-
-
 def in_place_view(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The in-place twin of an op that shows the same memory in another shape: the tensor itself takes on that shape."""
 
@@ -123,35 +107,35 @@ def _before(target: Any) -> Any:
     return wrap(target.array.copy(), target.needs_grad, target.node, target.output_nr)
 
 
-def check_writable(target: Any) -> None:
-    """RuntimeError, in torch's words, for a tensor whose values may not be changed here."""
+def check_writable(target: Any, part: Any = None) -> None:
+    """RuntimeError, in torch's words, if the tensor (of it only the array `part`, if given) must not be written to."""
     if target.counter is None and not mode.inference:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
             "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
-    array = target.array
-    if (
-        0 in array.strides
-        and array.size
-        and any(s == 0 and n > 1 for n, s in zip(array.shape, array.strides, strict=True))
-    ):
+    array = target.array if part is None else part
+    if 0 in array.strides and array.size and any(s == 0 and n > 1 for n, s in zip(array.shape, array.strides)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
     if not mode.grad:
         return
-    if target.needs_grad and target.node is None:
+    base = target if target.base is None else target.base
+    for leaf in (target, base):
+        if leaf.needs_grad and leaf.node is None:
+            view = "a view of " if part is not None or leaf.base is not None or leaf is not target else ""
+            raise RuntimeError(
+                f"{view}a leaf Variable that requires grad is being used in an in-place operation. Its old value would "
+                f"be lost to the gradient: work on a clone, or update it under no_grad()."
+            )
+    node = target.node
+    if target is not base and isinstance(node, OpNode) and node.declaration.many:
         raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation. Its old value would be lost to "
-            "the gradient: work on a clone, or update it under no_grad()."
-        )
-    base = target.base
-    if base is not None and base.needs_grad and base.node is None:
-        raise RuntimeError(
-            "a view of a leaf Variable that requires grad is being used in an in-place operation. Work on a clone, or "
-            "update it under no_grad()."
+            f"Output {target.output_nr} of {node.name().removesuffix('Backward0')} is a view and is being modified "
+            f"inplace. This view is the output of a function that returns multiple views. Such functions do not allow "
+            f"the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
         )
 
 
