@@ -3,8 +3,6 @@
 `manual_seed(s)` starts the stream that torch's starts, and `kernels.draws` and `kernels.choices` take from it what
 torch takes, so a seeded program draws the same weights, shuffles and masks on both. A state has torch's bytes and can
 be carried over: `minigrad` goes on where `torch.get_rng_state()` stands, and back.
-
-States here are raw uint8 arrays; `set_state` takes a tensor as well.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.variable import wrap
 from minigrad.backend import np
 from minigrad.kernels.choices import draw_seed
 from minigrad.kernels.mt19937 import MT19937
@@ -65,9 +64,9 @@ class Generator(MT19937):
         """The seed that the stream started from."""
         return self.origin
 
-    def get_state(self) -> np.ndarray:
-        """The whole state as torch's 5056 bytes (uint8)."""
-        return self.state()
+    def get_state(self) -> Any:
+        """The whole state as torch's 5056 bytes: a uint8 tensor."""
+        return wrap(self.state())
 
     def set_state(self, new_state: Any) -> Generator:
         """Go on from a state: an array or tensor of 5056 bytes, of `get_state` or of torch's.
@@ -106,7 +105,7 @@ def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
-def get_rng_state() -> np.ndarray:
+def get_rng_state() -> Any:
     """The state of the default generator: see `Generator.get_state`."""
     return default_generator.get_state()
 

@@ -183,7 +183,7 @@ def test_draws_in_any_order_are_torchs(data, seed, kinds):
         assert_same(fill(generator, array), fill_reference(reference, tensor))
         assert_same_state(generator, reference)
         if data.draw(st.booleans()):
-            ours, theirs = generator.get_state(), reference.get_state().numpy()
+            ours, theirs = generator.get_state().numpy(), reference.get_state().numpy()
             generator = random.Generator().set_state(theirs)
             reference = torch.Generator().manual_seed(0).set_state(torch.from_numpy(ours))
 

@@ -162,26 +162,27 @@ def _on(device: Any, make: Any) -> Any:
         return make(module)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
-    """Zeros of shape `size`."""
-    return _filled("zeros", size_of(size, "zeros"), dtype, device, requires_grad)
+def zeros(*sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Zeros: `zeros(2, 3)`, `zeros((2, 3))` or `zeros(size=(2, 3))`."""
+    return _filled("zeros", size_of(sizes if size is None else (size,), "zeros"), dtype, device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
-    """Ones of shape `size`."""
-    return _filled("ones", size_of(size, "ones"), dtype, device, requires_grad)
+def ones(*sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones: `ones(2, 3)`, `ones((2, 3))` or `ones(size=(2, 3))`."""
+    return _filled("ones", size_of(sizes if size is None else (size,), "ones"), dtype, device, requires_grad)
 
 
 def empty(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
     pin_memory: bool = False,
 ) -> Any:
-    """A tensor of shape `size` with whatever values the memory held."""
-    return _filled("empty", size_of(size), dtype, device, requires_grad)
+    """A tensor with whatever values the memory held; its shape is given as for `zeros`."""
+    return _filled("empty", size_of(sizes if size is None else (size,)), dtype, device, requires_grad)
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
