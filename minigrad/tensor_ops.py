@@ -60,6 +60,7 @@ class TensorOps(Variable):
 
     T = property(reversed_dims)
     mT = property(matrix_transposed)
+    mH = property(lambda self: matrix_transposed(self, "mH"))
 
     def where(self, condition: Any, other: Any) -> Any:
         return ops.where(condition, self, other)

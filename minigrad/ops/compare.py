@@ -241,7 +241,7 @@ def _as_condition(condition: Any) -> Any:
         "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version "
         "of PyTorch. Use a boolean condition instead.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,  # the caller of the public `where`, in ops.masks
     )
     return condition != 0
 
