@@ -184,8 +184,7 @@ def scatter(
         source = source if dtype.kind == "f" else as_integer(source, dtype)
         if reduce is None:
             return scatter_number(input, dim, index, source)
-        ones = index.array.astype(dtype) * 0 + 1
-        source = wrap(ones * source)
+        source = wrap(backend.module_of(input.array).full(index.array.shape, source, dtype))
     elif reduce is not None:
         warnings.warn(
             "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "

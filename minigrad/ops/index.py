@@ -160,7 +160,10 @@ def index(input: Any, key: Any) -> Any:
 
     IndexError for what is out of range, too many indices, masks of another shape. On a GPU index arrays wrap around.
     """
-    if type(key) is slice and input.array.ndim:
+    shape = input.array.shape
+    if type(key) is int and shape and -shape[0] <= key < shape[0]:  # what loops do: no need to take it apart
+        return select_at(input, (key, ...))
+    if type(key) is slice and shape:
         return slice_at(input, (checked_slice(key),))
     basic, last, where, _ = plan(key, input.array, keep=mode.grad and input.needs_grad)
     if last is ...:

@@ -26,21 +26,25 @@ EMPTY = (0,)  # tensors of this shape fit to any others, as they always did in t
 @Op(promote="common", node="CatBackward0")
 def joined(*tensors, dim: int = 0, xp):
     """`tensors` one after the other along `dim`; those of shape (0,) do not count."""
-    arrays = [a for a in tensors if a.shape != EMPTY] or list(tensors)
-    dim = _check_fit(tensors, dim)
-    return xp.concatenate(arrays, axis=dim)
+    try:
+        return xp.concatenate(tensors, axis=dim)
+    except ValueError:
+        dim = _check_fit(tensors, dim)
+        return xp.concatenate([a for a in tensors if a.shape != EMPTY], axis=dim)
 
 
 @Op(promote="common", node="StackBackward0")
 def stacked(*tensors, dim: int = 0, xp):
     """`tensors`, all of one shape, along a new dim `dim`."""
-    for i, a in enumerate(tensors):
-        if a.shape != tensors[0].shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and "
-                f"{list(a.shape)} at entry {i}"
-            )
-    return xp.stack(tensors, axis=normalize_dim(dim, tensors[0].ndim + 1))
+    new = (*(slice(None),) * normalize_dim(dim, tensors[0].ndim + 1), None)
+    try:
+        return xp.concatenate([a[new] for a in tensors], axis=len(new) - 1)
+    except (ValueError, IndexError):
+        shape = tensors[0].shape
+        i, odd = next((i, a.shape) for i, a in enumerate(tensors) if a.shape != shape)
+        raise RuntimeError(
+            f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(odd)} at entry {i}"
+        ) from None
 
 
 def _check_fit(arrays: Sequence[Any], dim: int) -> int:

@@ -54,7 +54,7 @@ def plan(key: Any, array: Any, keep: bool) -> Plan:
         elif type(item) is slice:
             basic.append(item)
             where.append(ALL)
-            if item.indices(shape[dim]) != (0, shape[dim], 1):
+            if item.start or item.step not in (None, 1) or (item.stop is not None and item.stop < shape[dim]):
                 last = slice
             dim += 1
         elif item is None or not item.ndim:  # True and False are masks over a new dim of size 1

@@ -14,7 +14,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
-from minigrad.autograd.variable import Variable
+from minigrad.autograd.variable import Variable, unwrap
 from minigrad.ops.cast import clone, contiguous
 from minigrad.ops.dims import normalize_dim, normalize_dims
 
@@ -139,7 +139,7 @@ def reshape_as(input: Any, other: Any) -> Any:
 
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The dims from `start_dim` to `end_dim`, both included, made one; a 0-dim tensor gets one dim."""
-    shape = tuple(input.shape)
+    shape = unwrap(input).shape
     start, end = normalize_dim(start_dim, len(shape)), normalize_dim(end_dim, len(shape))
     if not shape:
         return reshape(input, (1,))
@@ -155,7 +155,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """The dim `dim` taken apart into `sizes`, one of which may be -1."""
-    shape = tuple(input.shape)
+    shape = unwrap(input).shape
     dim, sizes = normalize_dim(dim, len(shape)), numbers("unflatten", "sizes", (sizes,))
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 from minigrad.kernels import places
 from minigrad.kernels.places import Where
-from minigrad.ops.cast import clone
+from minigrad.ops.cast import clone, to
 from minigrad.ops.checks import as_integer, not_implemented
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import expand
@@ -167,7 +168,7 @@ def fill_slices_with(input, dim: int, index, value):
         raise RuntimeError(
             f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
-    return _filled(input, dim, index, value.astype(input.dtype))
+    return _filled(input, dim, index, value)
 
 
 def _filled(input: Any, dim: int, index: Any, value: Any) -> Any:
@@ -201,9 +202,11 @@ fill_slices_with.derivative(  # an index named twice fills once: the value's sha
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """`input` with `value`, a number or a 0-dim tensor, in the slices at `index` along `dim`."""
-    if isinstance(value, Variable):
-        return fill_slices_with(input, dim, index, value)
     dtype = input.array.dtype
+    if isinstance(value, Variable):
+        if dtype.kind != "f" and value.needs_grad and mode.grad:
+            raise RuntimeError(f"Autograd not support dtype: {_name(input.array)}\nfill with value.detach()")
+        return fill_slices_with(input, dim, index, to(value, backend.dtype_of(input.array)))
     return fill_slices(input, dim, index, value if dtype.kind == "f" else as_integer(value, dtype))
 
 
