@@ -11,6 +11,8 @@ import torch
 
 import minigrad
 
+torch.set_warn_always(True)  # torch gives some warnings once a process, whichever test comes first
+
 
 class Raised:
     """An error that a program ended with: its type and its first line."""

@@ -80,10 +80,11 @@ def backward(
     targets = _as_list(inputs)
     if not targets:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    targets = list(dict.fromkeys(targets))
     wanted = [_wanted_edge(t) for t in targets]
     results = run(outputs, gradients, keep, create_graph, wanted)
     for t, g in zip(targets, results, strict=True):
-        if g is not None:
+        if g is not None and not t.retains_grad:  # which has added it on the walk
             accumulate(t, g if create_graph else g.array, False, create_graph)
 
 

@@ -81,8 +81,10 @@ def walk(
                 if key.meta is not None:
                     total = _run_hooks(key.meta, total, create_graph)
                 if wanted is None:
-                    new = g is not None and total is result and result is not g and result.base is None
-                    accumulate(key, total, new or key in owned, create_graph)
+                    fresh = key in owned or (g is not None and result is not g and result.base is None)
+                    if key.meta is not None and key.meta.hooks:  # which may hold what they saw or returned
+                        fresh = False
+                    accumulate(key, total, fresh, create_graph)
                 elif key in capture:
                     capture[key] = total
         if node is None:
@@ -145,10 +147,11 @@ def _run_hooks(meta: Any, g: Any, create_graph: bool) -> Any:
             continue
         if not isinstance(replaced, Variable):
             raise TypeError(
-                f"hook '{hook.__name__}' has returned a {type(replaced).__name__}: expected a Tensor or None"
+                f"expected Variable, but hook returned '{type(replaced).__name__}': return a Tensor or None"
             )
         if replaced.array.shape != tensor.array.shape:
-            raise RuntimeError(f"hook '{hook.__name__}' has changed the size of value")
+            name = getattr(hook, "__name__", "<unknown>")
+            raise RuntimeError(f"hook '{name}' has changed the size of value")
         tensor = replaced
     return tensor if create_graph else tensor.array
 
@@ -157,14 +160,12 @@ def accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
     """Add `g` to `leaf.grad`, in place if there is one; a `fresh` gradient, held by nobody else, is taken as it is."""
     held = leaf.gradient
     if create_graph:
-        leaf.gradient = g if held is None else held + g
+        leaf.gradient = g.clone() if held is None else held + g
     elif held is None:
         leaf.gradient = wrap(g if fresh and g.strides == leaf.array.strides else _copy_like(g, leaf.array))
-    elif held.node is None and not held.needs_grad:
+    else:
         held.array += g
         held.counter[0] += 1
-    else:
-        leaf.gradient = wrap(held.array + g)
     if leaf.meta is not None and leaf.meta.post_accumulate_hooks:
         for hook in list(leaf.meta.post_accumulate_hooks.values()):
             hook(leaf)

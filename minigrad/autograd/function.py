@@ -36,7 +36,7 @@ class FunctionCtx(Node):
         self.dirty: tuple[Any, ...] = ()
         self.materialize_grads = True
         self.input_like: list[Any] = []  # (shape, torch dtype) of each tensor argument, that its gradient must have
-        self.output_like: list[Any] = []  # (shape, dtype, array module) of each output, to make zeros
+        self.output_like: list[Any] = []  # (shape, dtype, array module) of each output that is a tensor
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep inputs or outputs for backward; they are checked for in-place changes, and freed after it."""
@@ -95,15 +95,13 @@ class FunctionCtx(Node):
     def apply(self, grads: Any) -> Sequence[Any]:
         several = grads if self.outputs > 1 else [grads]
         results = self.apply_graph([None if g is None else wrap(g) for g in several], listed=True)
-        return [None if r is None else r.array for r in results]
+        # As views: the walk takes an array that owns its memory for a new one, and these may be held elsewhere.
+        return [None if r is None else r.array.view() for r in results]
 
     def apply_graph(self, grads: Any, listed: bool = False) -> Sequence[Any]:
         several = grads if listed or self.outputs > 1 else [grads]
         if self.materialize_grads:
-            several = [
-                wrap(module.zeros(shape, dtype)) if g is None else g
-                for g, (shape, dtype, module) in zip(several, self.output_like, strict=True)
-            ]
+            several = [_zeros(like) if g is None else g for g, like in zip(several, self.output_like, strict=True)]
         rule = self.function.backward if self.function.backward is not Function.backward else self.function.vjp
         returned = rule(self, *several)
         results = list(returned) if isinstance(returned, (tuple, list)) else [returned]
@@ -143,6 +141,14 @@ class FunctionCtx(Node):
 
     def __repr__(self) -> str:
         return f"<torch.autograd.function.{self.name()} object at {id(self):#x}>"
+
+
+def _zeros(like: tuple[Any, Any, Any] | None) -> Any:
+    """The gradient of an output to which none came; None for an output that is no tensor."""
+    if like is None:
+        return None
+    shape, dtype, module = like
+    return wrap(module.zeros(shape, dtype))
 
 
 class _Saved:
@@ -241,9 +247,7 @@ class Function(metaclass=_FunctionMeta):
                 (a.array.shape, backend.dtype_of(a.array)) if isinstance(a, Variable) else None for a in args
             ]
             ctx.output_like = [
-                (t.array.shape, t.array.dtype, backend.module_of(t.array))
-                if isinstance(t, Variable)
-                else ((), "f", backend.np)
+                (t.array.shape, t.array.dtype, backend.module_of(t.array)) if isinstance(t, Variable) else None
                 for t in results
             ]
             numbers = {id(t): i for i, t in enumerate(outputs)}

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from minigrad.autograd.node import FREED, next_sequence
 from minigrad.autograd.op_node import INFERENCE_SAVED, modified, op_node_class
 from minigrad.autograd.promotion import promote, shape_error
 from minigrad.autograd.variable import Variable
+
+_compiling = threading.Lock()  # two threads may meet at an op's first call
 
 
 class OpFunction(Protocol):
@@ -151,9 +154,12 @@ def _make_function(declaration: Declaration, signature: inspect.Signature) -> Op
     function: Any = types.FunctionType(stub.__code__, namespace, declaration.name)
 
     def compile_now() -> OpFunction:
-        compiled = _compile(declaration, namespace)
-        function.__code__ = compiled.__code__
-        function.__defaults__, function.__kwdefaults__ = compiled.__defaults__, compiled.__kwdefaults__
+        with _compiling:
+            if function.__code__ is stub.__code__:
+                compiled = _compile(declaration, namespace)
+                # The code last: from then on other threads run it.
+                function.__defaults__, function.__kwdefaults__ = compiled.__defaults__, compiled.__kwdefaults__
+                function.__code__ = compiled.__code__
         return function
 
     def source() -> str:

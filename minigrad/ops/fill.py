@@ -14,6 +14,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.ops.create import size_of
 from minigrad.ops.inplace import bump, check_writable, write
+from minigrad.ops.rounding import no_slope
 
 __all__ = ["copy_", "fill_", "resize_", "zero_"]
 
@@ -32,8 +33,8 @@ def replaced(input, src, *, xp):
     return out
 
 
-filled.derivative(input=lambda g: g * 0, value=lambda g: g)
-replaced.derivative(input=lambda g: g * 0, src=lambda g: g)
+filled.derivative(input=lambda g: no_slope(g), value=lambda g: g)
+replaced.derivative(input=lambda g: no_slope(g), src=lambda g: g)
 
 
 def fill_(self: Any, value: Any) -> Any:

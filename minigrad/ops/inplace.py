@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minigrad import backend
+from minigrad.autograd.hooks import keep_gradient
 from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.op_node import OpNode
@@ -33,8 +34,9 @@ def _strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...], xp: A
 
 
 def _like_base(array: Any, where: Region, xp: Any) -> Any:
-    """A flat copy of `array`, laid out in memory as the base is."""
-    flat = xp.empty(array.size, array.dtype)
+    """A flat copy of `array`, laid out in memory as the base is, which may have gaps between its elements."""
+    span = sum((n - 1) * s for n, s in zip(array.shape, where.base_strides, strict=True)) + 1 if array.size else 0
+    flat = xp.empty(span, array.dtype)
     _strided(flat, array.shape, where.base_strides, xp)[...] = array
     return flat
 
@@ -185,7 +187,13 @@ def follow_base(view: Any) -> None:
 
 
 def _take_history(target: Any, source: Any) -> None:
+    """Let `target` be what `source` is in the graph; its hooks stay with the old value, `retain_grad` goes along."""
     target.node, target.output_nr, target.needs_grad = source.node, source.output_nr, source.needs_grad
+    if (before := target.meta) is not None:
+        target.meta = None
+        if before.retains_grad:
+            before.retains_grad = False
+            keep_gradient(target)
 
 
 def _region_of(view: Any, base: Any) -> Region:
