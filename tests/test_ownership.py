@@ -111,6 +111,23 @@ def test_hooks_stay_with_the_value_and_retain_grad_with_the_tensor():
     same(program)
 
 
+def test_hooks_on_the_way_to_wanted_gradients():
+    def program(T):
+        x, w, seen = leaf(T, 1.0, 2.0), leaf(T, 3.0, 4.0), []
+        y, z = x * 1, w * 3
+        y.register_hook(lambda g: g * 2)
+        z.register_hook(lambda g: seen.append("aside"))
+        w.register_hook(lambda g: seen.append("aside"))
+        z.retain_grad()
+
+        def ask(*inputs):
+            return T.autograd.grad((y * z * w * x).sum(), inputs, retain_graph=True)
+
+        return ask(x, y), ask(y), ask(x), seen, z.grad
+
+    same(program)
+
+
 @pytest.mark.parametrize("write", ["zero_", "fill_", "copy_"])
 def test_what_is_overwritten_gets_zero_whatever_arrives(write):
     def program(T):

@@ -78,7 +78,7 @@ def walk(
                 continue
             waiting[key] = left - 1
             if left == 1 and (total := arrived.pop(key, None)) is not None:
-                if key.meta is not None:
+                if key.meta is not None and (wanted is None or key in capture):
                     total = _run_hooks(key.meta, total, create_graph)
                 if wanted is None:
                     fresh = key in owned or (g is not None and result is not g and result.base is None)
@@ -90,14 +90,17 @@ def walk(
         if node is None:
             break
         # Run the node on what has arrived there.
+        runs = useful is None or node in useful
         if node.outputs == 1:
             grads = g = arrived.pop(node, None)
             if g is not None and (node.hooks is not None or node in capture):
-                grads = g = _arrival(node, 0, g, capture, create_graph)
+                grads = g = _arrival(node, 0, g, capture, runs, create_graph)
         else:
             grads, g = [arrived.pop((node, i) if i else node, None) for i in range(node.outputs)], None
-            grads = [None if gi is None else _arrival(node, i, gi, capture, create_graph) for i, gi in enumerate(grads)]
-        if useful is not None and node not in useful:
+            grads = [
+                None if gi is None else _arrival(node, i, gi, capture, runs, create_graph) for i, gi in enumerate(grads)
+            ]
+        if not runs:
             edges = results = ()
             continue
         edges, results = node.edges, node.apply_graph(grads) if create_graph else node.apply(grads)
@@ -123,15 +126,21 @@ def _leading_to(capture: dict[Any, Any], order: list[Node]) -> set[Node]:
     return useful
 
 
-def _arrival(node: Node, output_nr: int, g: Any, capture: dict[Any, Any], create_graph: bool) -> Any:
-    """Run the hooks of a node's output on its complete gradient, and keep the gradient where somebody wants it."""
-    if node.hooks is not None and output_nr in node.hooks:
+def _arrival(node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: bool, create_graph: bool) -> Any:
+    """Run the hooks of a node's output on its complete gradient, and keep the gradient where somebody wants it.
+
+    As in torch, a wanted gradient is the one before the hooks if the node `runs` too, and else the one after them.
+    """
+    key = (node, output_nr) if output_nr else node
+    captured = key in capture
+    if captured and runs:
+        capture[key] = g
+    if node.hooks is not None and output_nr in node.hooks and (captured or runs):
         meta, tensor = node.hooks[output_nr]
         g = _run_hooks(meta, g, create_graph)
         if meta.retains_grad and (holder := tensor()) is not None:
             accumulate(holder, g, False, create_graph)
-    key = (node, output_nr) if output_nr else node
-    if key in capture:
+    if captured and not runs:
         capture[key] = g
     return g
 
