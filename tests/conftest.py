@@ -1,4 +1,5 @@
-"""What every test runs under: one thread, a Hypothesis profile, and GPU tests that are skipped in plain sight."""
+"""What every test runs under: one thread, a Hypothesis profile (`-m deep` runs every property with many more examples),
+and GPU tests that are skipped in plain sight."""
 
 from __future__ import annotations
 
@@ -37,7 +38,17 @@ def why_no_gpu() -> str | None:
     return None if cupy.cuda.is_available() else "CuPy finds no CUDA GPU"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "deep":
+        settings.load_profile("deep")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what has not the marker that was asked for
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.markexpr == "deep":  # every property, with many more examples
+        for item in items:
+            if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+                item.add_marker("deep")
     for_gpu = [item for item in items if item.get_closest_marker("gpu")]
     reason = why_no_gpu() if for_gpu else None
     if reason:
