@@ -43,12 +43,13 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.set_defaults(run=run)
         add = command.add_argument
-        add("--network", choices=NETWORKS, default=defaults.network, help="default: %(default)s")
+        one_of = "one of %(choices)s; default: %(default)s"
+        add("--network", metavar="NAME", choices=NETWORKS, default=defaults.network, help=one_of)
         add(
             "--data",
             help="fashion or digits (embedded), line, or a folder of IDX files; default: what fits the network",
         )
-        add("--optimizer", choices=OPTIMIZERS, default=defaults.optimizer, help="default: %(default)s")
+        add("--optimizer", metavar="NAME", choices=OPTIMIZERS, default=defaults.optimizer, help=one_of)
         add("--lr", type=float, default=defaults.lr, help="learning rate; default: %(default)s")
         add("--epochs", type=_positive, default=defaults.epochs if name == "train" else 5, help="default: %(default)s")
         add("--batch-size", type=_positive, default=defaults.batch_size, help="default: %(default)s")
@@ -60,9 +61,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
     return number
 
 
@@ -86,17 +90,28 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
+def _check_writable(path: str) -> None:
+    """OSError if the checkpoint could not be saved as `path`: better before the training than after it."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not path or os.path.isdir(path):
+        reason = "that names no file"
+    elif not os.path.isdir(folder):
+        reason = f"there is no folder {folder}"
+    elif not os.access(folder, os.W_OK):
+        reason = f"no permission to write in {folder}"
+    else:
+        return
+    raise OSError(f"cannot write the checkpoint {path!r}: {reason}; choose another path with --checkpoint")
+
+
 def _train(options: argparse.Namespace) -> None:
     settings = _settings(options)
-    folder = os.path.dirname(os.path.abspath(options.checkpoint))
-    if not os.access(folder, os.W_OK) or os.path.isdir(options.checkpoint):
-        raise OSError(f"cannot write the checkpoint {options.checkpoint}: choose another path with --checkpoint")
+    _check_writable(options.checkpoint)
     data = load_data(settings.data)
     run = Run(minigrad, settings, data)
     count = sum(p.numel() for p in run.model.parameters())
-    print(f"{settings.network} ({count:,} parameters), {len(data.train[0]):,} training and {len(data.test[0]):,} test "
-          f"samples of {settings.data}, {settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, "
-          f"{settings.device}")  # fmt: skip
+    print(f"{settings.network}: {count:,} parameters, {_how(settings)}")
+    print(f"{settings.data}: {len(data.train[0]):,} training and {len(data.test[0]):,} test samples")
     start = time.perf_counter()
     for epoch in range(1, settings.epochs + 1):
         for seen in run.epoch():
@@ -119,21 +134,29 @@ def _compare(options: argparse.Namespace) -> None:
     settings = _settings(options)
     torch = import_torch()
     data = load_data(settings.data)
-    print(f"minigrad {minigrad.__version__} and torch {torch.__version__}: {settings.network} on {settings.data}, "
-          f"{settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, {settings.device}, seed "
-          f"{settings.seed}, torch on {torch.get_num_threads()} threads")  # fmt: skip
-    print(f"{'':5}  {'loss':^21}  {'test accuracy':^17}  {'largest relative difference':^27}  {'seconds':^15}")
-    print(f"{'epoch':5}  {'minigrad':>10} {'torch':>10}  {'minigrad':>8} {'torch':>8}  {'of a gradient':>13} "
-          f"{'of a parameter':>14} {'minigrad':>8} {'torch':>7}")  # fmt: skip
+    print(f"minigrad {minigrad.__version__} and torch {torch.__version__}, torch's threads: {torch.get_num_threads()}")
+    print(f"{settings.network} on {settings.data}: {_how(settings)}")
+    print(f"\n{'':5}  {'loss':^19}  {'test accuracy':^15}  {'relative difference':^19}  {'seconds':^14}")
+    print(f"epoch  {'minigrad':>9} {'torch':>9}  {'minigrad':>8} {'torch':>6}  {'gradient':>9} {'parameter':>9}  "
+          f"{'minigrad':>8} {'torch':>5}")  # fmt: skip
     epoch = 1
     for report in compare(settings, data):
         if isinstance(report, EpochReport):
-            (a, b), (p, q), (s, t) = report.losses, report.accuracies, report.seconds
-            print(f"{epoch:5d}  {a:10.6f} {b:10.6f}  {p:8.1%} {q:8.1%}  {report.gradient_difference:13.1e} "
-                  f"{report.parameter_difference:14.1e} {s:8.2f} {t:7.2f}", flush=True)  # fmt: skip
+            (a, b), (s, t) = report.losses, report.seconds
+            p, q = ("-" if math.isnan(right) else f"{right:.1%}" for right in report.accuracies)
+            print(f"{epoch:5d}  {a:9.6f} {b:9.6f}  {p:>8} {q:>6}  {report.gradient_difference:9.1e} "
+                  f"{report.parameter_difference:9.1e}  {s:8.2f} {t:5.2f}", flush=True)  # fmt: skip
             epoch += 1
         else:
             _bar(epoch, report, len(data.train[0]))
+
+
+def _how(settings: Settings) -> str:
+    """The settings of the training that are not its network and data."""
+    return (
+        f"{settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, {settings.device}, "
+        f"seed {settings.seed}"
+    )
 
 
 def _bar(epoch: int, seen: int, total: int) -> None:

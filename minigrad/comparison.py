@@ -34,7 +34,7 @@ def import_torch() -> Any:
         return importlib.import_module("torch")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"minigrad compare runs the same training on PyTorch, which cannot be imported ({error}). Install it "
+            f"the same training runs on PyTorch too, which cannot be imported ({error}). Install it "
             f"(pip install torch), or use `minigrad train`, which needs only NumPy."
         ) from None
 
