@@ -119,7 +119,7 @@ class Workers:
         if worker.pipe in ready:
             try:
                 return worker.pipe.recv()
-            except (EOFError, ConnectionError):  # it died while sending
+            except (EOFError, OSError):  # it died while sending
                 ready.append(worker.process.sentinel)
         dead = [w.process for w in self.workers if w.process.sentinel in ready]
         for process in dead:
