@@ -197,10 +197,8 @@ def numpy_dtype(d: Any) -> np.dtype:
         if d.numpy is None:
             raise TypeError(f"minigrad has no {d.name}: its dtypes are {', '.join(x.name for x in DTYPES)}")
         return d.numpy
-    if d is builtins.float:
-        return _default[0].numpy
-    if d in (builtins.int, builtins.bool):
-        return np.dtype(np.int64 if d is builtins.int else np.bool_)
+    if d in (builtins.float, builtins.int, builtins.bool):
+        return np.dtype(d)
     raise TypeError(f"dtype must be torch.dtype, not {type(d).__name__}")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.mode import mode
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 
@@ -34,7 +36,15 @@ def leaf(array: Any, requires_grad: bool = False) -> Any:
     """A leaf on `array`; RuntimeError if it is to want a gradient and is not of a floating point dtype."""
     if requires_grad and array.dtype.kind != "f":
         raise RuntimeError(f"{ONLY_FLOATS}: this one is {backend.dtype_of(array)}")
-    return wrap(array, bool(requires_grad))
+    return new(array, bool(requires_grad))
+
+
+def new(array: Any, requires_grad: bool = False) -> Any:
+    """A leaf on `array`; in inference mode an inference tensor."""
+    result = wrap(array, requires_grad)
+    if mode.inference:
+        result.counter = None
+    return result
 
 
 def array_from(data: Any, dtype: Any = None) -> Any:
@@ -51,8 +61,8 @@ def array_from(data: Any, dtype: Any = None) -> Any:
         array = np.asarray(data)
     else:
         array = _from_sequence(data)
-        if dtype is None and array.dtype.kind == "f" and not _holds_numpy(data):
-            dtype = backend.get_default_dtype()
+        if dtype is None and array.dtype.kind == "f":
+            dtype = _common_dtype(data) if _holds_numpy(data) else backend.get_default_dtype()
     if array.dtype.kind not in "fiub":
         raise TypeError(f"can't convert data of type {array.dtype} to a tensor: expected numbers")
     if dtype is not None:
@@ -62,23 +72,44 @@ def array_from(data: Any, dtype: Any = None) -> Any:
 
 
 def _from_sequence(data: Any) -> Any:
-    if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in data):
-        data = [x.array.tolist() if isinstance(x, Variable) else x for x in data]
-    if data is None or isinstance(data, (str, bytes)):
+    if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if isinstance(data, (list, tuple)):
+        data = _without_tensors(data)
     try:
         array = np.array(data)
     except ValueError:
         raise ValueError(_ragged(data)) from None
     if array.dtype.kind in "OUS":
-        raise TypeError(f"new(): invalid data type '{_odd_one(data)}': a tensor holds numbers")
+        odd = _odd_one(data)
+        if odd in ("str", "bytes"):
+            raise ValueError(f"too many dimensions '{odd}': a tensor holds numbers")
+        raise RuntimeError(f"Could not infer dtype of {odd}: a tensor holds numbers")
     return array
+
+
+def _without_tensors(data: Any) -> Any:
+    """Nested sequences with NumPy arrays, which keep the dtype, in place of the tensors in them."""
+    if not isinstance(data, Variable):
+        return [_without_tensors(x) if isinstance(x, (list, tuple, Variable)) else x for x in data]
+    if data.array.size != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars: use stack() to join tensors")
+    return backend.to_numpy(data.array).reshape(())
+
+
+def _common_dtype(data: Any) -> backend.dtype:
+    """The dtype of nested sequences that hold NumPy values or tensors beside numbers."""
+    if isinstance(data, (list, tuple)):
+        return functools.reduce(backend.promote_types, map(_common_dtype, data))
+    if isinstance(data, (Variable, np.ndarray, np.generic)):
+        return backend.dtype_of(data.array if isinstance(data, Variable) else data)
+    return backend.result_type([data])
 
 
 def _holds_numpy(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (np.generic, np.ndarray))
+    return isinstance(data, (np.generic, np.ndarray, Variable))
 
 
 def _ragged(data: Any, dim: int = 0) -> str:
@@ -86,9 +117,7 @@ def _ragged(data: Any, dim: int = 0) -> str:
     for n in lengths[1:]:
         if n != lengths[0]:
             return f"expected sequence of length {lengths[0]} at dim {dim + 1} (got {n})"
-    for x in data:
-        return _ragged(x, dim + 1)
-    return "expected a sequence of numbers"
+    return next((text for x in data if hasattr(x, "__len__") and (text := _ragged(x, dim + 1))), "")
 
 
 def _odd_one(data: Any) -> str:
@@ -119,15 +148,21 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     if isinstance(data, Variable):
         return data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
     array = array_from(data, dtype)
-    return wrap(array if device is None else backend.move(array, device))
+    return new(array if device is None else backend.move(array, device))
 
 
 def from_numpy(array: Any) -> Any:
     """A tensor on the memory of a NumPy array: a change of one shows in the other."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    if any(stride < 0 for stride in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "currently supported. (You can probably work around this by making a copy of your array  with "
+            "array.copy().) "
+        )
     backend.dtype_of(array)
-    return wrap(array)
+    return new(array)
 
 
 def size_of(size: tuple[Any, ...], name: str = "empty") -> tuple[int, ...]:
@@ -189,10 +224,27 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     """`fill_value` everywhere; its kind decides the dtype (bool, int64 or the default dtype) unless one is given."""
     if isinstance(fill_value, Variable):
         fill_value = fill_value.item()  # type: ignore[attr-defined]
+    if isinstance(fill_value, np.generic):
+        fill_value = fill_value.item()
+    if not isinstance(fill_value, (bool, int, float)):
+        kind = type(fill_value).__name__
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {kind}")
     if dtype is None:
-        dtype = type(fill_value)
+        dtype = None if isinstance(fill_value, float) else type(fill_value)
+    fill_value = _fitting(fill_value, _dtype(dtype))
     shape = size_of((size,) if isinstance(size, int) else tuple(size))
     return leaf(_on(device, lambda module: module.full(shape, fill_value, _dtype(dtype))), requires_grad)
+
+
+def _fitting(value: Any, dtype: np.dtype) -> Any:
+    """A number as `dtype` holds it: negative ones wrap around in uint8; RuntimeError for one out of its range."""
+    if dtype.kind not in "iu":
+        return value
+    limits = np.iinfo(dtype)
+    lowest = -limits.max if limits.min == 0 else limits.min
+    if not lowest <= value <= limits.max:
+        raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow: {value}")
+    return int(value) % (limits.max + 1) if limits.min == 0 else int(value)
 
 
 def _like(make: Any) -> Any:
@@ -203,11 +255,13 @@ def _like(make: Any) -> Any:
         device: Any = None,
         requires_grad: bool = False,
         memory_format: Any = None,
+        **value: Any,
     ) -> Any:
         where = backend.device_of(input.array) if device is None else device
         return make(
             input.array.shape,
             *args,
+            **value,
             dtype=backend.dtype_of(input.array) if dtype is None else dtype,
             device=where,
             requires_grad=requires_grad,
@@ -222,12 +276,18 @@ zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Any:
     """start, start + step, ... up to `end`, which is left out; `arange(end)` starts at 0. int64 if all are ints."""
     if end is None:
         start, end = 0, start
-    start, end, step = (x.item() if isinstance(x, Variable) else x for x in (start, end, step))  # type: ignore[attr-defined]
+    start, end, step = (x.item() if isinstance(x, (Variable, np.generic)) else x for x in (start, end, step))  # type: ignore[union-attr]
     if not (step > 0 or step < 0):
         raise RuntimeError(f"step must be nonzero\ngot arange({start}, {end}, {step})")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -254,7 +314,7 @@ def linspace(
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
     start, end = (x.item() if isinstance(x, Variable) else x for x in (start, end))  # type: ignore[attr-defined]
-    kind = _dtype(dtype)
+    kind, steps = _dtype(dtype), int(steps)
     return leaf(_on(device, lambda module: _linspace(module, start, end, steps, kind)), requires_grad)
 
 
