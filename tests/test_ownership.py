@@ -94,6 +94,17 @@ def test_an_input_named_twice_or_retained_accumulates_once():
     same(program)
 
 
+def test_results_as_inputs_of_backward_retain_their_gradient_after_hooks():
+    def program(T):
+        x = leaf(T, 1.0, 2.0)
+        y = x * 2
+        y.register_hook(lambda g: g * 10)
+        (y * y).sum().backward(inputs=[x, y])
+        return x.grad, y.grad, y.retains_grad
+
+    same(program)
+
+
 # -- in-place operations, hooks and gaps in memory ---------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.engine import accumulate, run
+from minigrad.autograd.hooks import keep_gradient
 from minigrad.autograd.node import edge_of
 from minigrad.autograd.variable import Variable, wrap
 
@@ -81,10 +82,12 @@ def backward(
     if not targets:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     targets = list(dict.fromkeys(targets))
+    for t in targets:
+        keep_gradient(t)  # results add it to their `.grad` on the walk, after their hooks
     wanted = [_wanted_edge(t) for t in targets]
     results = run(outputs, gradients, keep, create_graph, wanted)
     for t, g in zip(targets, results, strict=True):
-        if g is not None and not t.retains_grad:  # which has added it on the walk
+        if g is not None and t.node is None:
             accumulate(t, g if create_graph else g.array, False, create_graph)
 
 
