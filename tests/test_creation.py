@@ -65,8 +65,8 @@ def test_who_shares_memory_with_an_array():
     same(program)
 
 
-def test_arrays_that_from_numpy_refuses():
-    each(lambda T: T.from_numpy([1]), lambda T: T.from_numpy(np.arange(3)[::-1]))
+def test_from_numpy_takes_arrays_only():
+    each(lambda T: T.from_numpy([1]))
 
 
 def test_constants_of_every_way_to_say_a_size():

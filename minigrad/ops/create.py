@@ -155,12 +155,6 @@ def from_numpy(array: Any) -> Any:
     """A tensor on the memory of a NumPy array: a change of one shows in the other."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    if any(stride < 0 for stride in array.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-            "currently supported. (You can probably work around this by making a copy of your array  with "
-            "array.copy().) "
-        )
     backend.dtype_of(array)
     return new(array)
 

@@ -197,6 +197,8 @@ def _take_history(target: Any, source: Any) -> None:
 
 
 def _region_of(view: Any, base: Any) -> Region:
+    if min(base.strides, default=0) < 0:
+        raise RuntimeError("a tensor on a reversed array cannot be written through its views: make a copy of the array")
     size = view.itemsize
     offset = (backend.address(view) - backend.address(base)) // size
     return Region(view.shape, tuple(s // size for s in view.strides), offset, tuple(s // size for s in base.strides))
