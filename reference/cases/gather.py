@@ -31,16 +31,15 @@ def read_elements(d: Draw) -> Sample:
     return Sample(x, dim, index_for(d, shape, dim))
 
 
-def written_elements(twice: bool) -> Recipe:
-    """f(x, dim, index, src), src perhaps larger than the index; then it wants no gradient, for which torch is not "
-    "ready."""
+def written_elements(twice: bool, larger: bool = False) -> Recipe:
+    """f(x, dim, index, src); with `larger`, src is larger than the index, which torch cannot differentiate."""
 
     def draw(d: Draw) -> Sample:
         shape = d.shape(min_dims=1, min_side=1)
         dim = d.dim(len(shape))
         index = index_for(d, shape, dim) if twice else once(d, shape, dim)
-        src = d.floats(tuple(n + d.size(0, 1) for n in index.shape))
-        return Sample(d.floats(shape), dim, index, src if src.shape == index.shape else Fixed(src))
+        src = d.floats(tuple(n + d.size(0, 1) if larger or d.flag() else n for n in index.shape))
+        return Sample(d.floats(shape), dim, index, src if larger or src.shape == index.shape else Fixed(src))
 
     return draw
 
@@ -131,9 +130,19 @@ def nonzero(T: Any, x: Any) -> Any:
     return T.nonzero(x), T.nonzero(x, as_tuple=True), T.where(x)
 
 
+NOT_IN_TORCH = dict.fromkeys(
+    ("values", "float32", "half", "layouts", "method", "in_place", "second_order"),
+    "torch's gradient of src has the shape of the index, and is refused",
+)
 CASES = [
     Case("gather", read_elements),
     Case("scatter", written_elements(twice=False)),
+    *[
+        Case(
+            name, written_elements(name == "scatter_add", larger=True), "larger src", tolerance=SUMS, skip=NOT_IN_TORCH
+        )
+        for name in ("scatter", "scatter_add")
+    ],
     Case("scatter", written_number, "number"),
     Case("scatter", reduced, "reduce", tolerance=SUMS, skip={"device": "CuPy has no multiply.at"}),
     Case("scatter_add", written_elements(twice=True), tolerance=SUMS),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.case import Case, Fixed, Sample
+from reference.case import SUMS, Case, Fixed, Sample
 from reference.strategies import Draw, Shape
 
 
@@ -61,13 +61,20 @@ def array_key(d: Draw, shape: Shape) -> tuple[Any, ...]:
     return tuple(key)
 
 
+def apart_key(d: Draw, shape: Shape) -> tuple[Any, ...]:
+    """Index arrays with whole dims before and between them: their dims come first in the result."""
+    common = d.shape(min_dims=1, max_dims=2, min_side=2, max_side=3)
+    i, j = d.ints(common, -shape[1], shape[1] - 1), d.ints(common[-1:], 0, shape[3] - 1)
+    return slice(None), i, slice(None), j
+
+
 def any_key(d: Draw, shape: Shape) -> tuple[Any, ...]:
     return array_key(d, shape) if d.flag() else basic_key(d, shape)
 
 
-def read(draw_key: Any) -> Any:
+def read(draw_key: Any, min_dims: int = 0) -> Any:
     def draw(d: Draw) -> Sample:
-        shape = d.shape()
+        shape = d.shape(min_dims=min_dims, min_side=1 if min_dims else 0)
         return Sample(d.floats(shape), *draw_key(d, shape))
 
     return draw
@@ -144,6 +151,7 @@ HISTORY = {"grad_fn": COPIES, "dtypes": INTEGERS}
 CASES = [
     Case("Tensor.__getitem__", read(basic_key), "views", call=getitem, covers=("index",)),
     Case("Tensor.__getitem__", read(array_key), "arrays", call=getitem),
+    Case("Tensor.__getitem__", read(apart_key, min_dims=4), "arrays apart", call=getitem, tolerance=SUMS),
     Case("Tensor.__setitem__", written, "history", call=put, covers=("setitem",), skip=HISTORY),
     Case("Tensor.__setitem__", written, "view", call=put_through_view, skip=HISTORY),
     Case("Tensor.__setitem__", written, "constant", call=put_into_constant, skip={"dtypes": INTEGERS}),

@@ -68,9 +68,12 @@ def with_dim(d: Draw) -> Sample:
 
 
 def windowed(d: Draw) -> Sample:
-    shape = d.shape()
+    """Windows that overlap, mostly."""
+    shape = list(d.shape(max_dims=3))
     dim = d.dim(len(shape))
-    return Sample(d.floats(shape), dim, d.size(0, shape[dim] if shape else 1), d.size(1, 3))
+    if shape:
+        shape[dim] = d.size(2, 6)
+    return Sample(d.floats(tuple(shape)), dim, d.one_of(2, 1, 0) if shape else 1, d.one_of(1, 2, 3))
 
 
 def restrided(d: Draw) -> Sample:
@@ -93,7 +96,7 @@ def to_join(d: Draw) -> Sample:
     shape = d.shape(min_dims=1, max_dims=3)
     dim = d.dim(len(shape))
     shapes = [alike(d, shape, dim % len(shape)) for _ in range(d.size(1, 3))]
-    shapes += [(0,)] * (d.size(0, 4) == 4)
+    shapes += [(0,)] * d.flag()
     return Sample(d.float_arrays(shapes), dim)
 
 
