@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import minigrad
 from minigrad.utils.data import DataLoader, TensorDataset, default_collate
 from minigrad.utils.data.fetch import batch_at_once
+from reference import strict_cupy
 from tests.lockstep import Raised, attempt, same
 
 X = np.arange(46, dtype=np.float32).reshape(23, 2)
@@ -436,6 +437,19 @@ def test_what_is_read_at_once():
 
     assert batch_at_once(Noisy(minigrad.ones(3)), [0]) is None
     assert list(DataLoader(Noisy(minigrad.ones(3)), batch_size=2)) == [["noise", "noise"], ["noise"]]
+
+
+def test_tensors_on_the_gpu_stay_there():
+    with strict_cupy.install():
+        data = TensorDataset(minigrad.from_numpy(X).to("cuda"), minigrad.from_numpy(Y).to("cuda"))
+        for options in ({}, {"collate_fn": lambda batch: default_collate(batch)}):
+            minigrad.manual_seed(0)
+            batches = list(DataLoader(data, batch_size=5, shuffle=True, **options))
+            assert all(t.device.type == "cuda" for batch in batches for t in batch)
+            rows = np.concatenate([y.cpu().numpy() for _, y in batches])
+            np.testing.assert_array_equal(np.concatenate([x.cpu().numpy() for x, _ in batches]), X[rows])
+        weights = minigrad.ones(3, device="cuda")
+        assert len(list(minigrad.utils.data.WeightedRandomSampler(weights, 5))) == 5
 
 
 # -- the loader --------------------------------------------------------------------------------------------------------

@@ -250,3 +250,36 @@ def test_a_torch_checkpoint_through_minigrad_resumes_bit_for_bit(kind):
     steps(again, resumed, 3)
     same(again.state_dict(), model.state_dict())
     assert (back["epoch"], back["best"]) == (3, 0.5)
+
+
+def model_and_optimizer(T):
+    T.manual_seed(0)
+    model = T.nn.Sequential(T.nn.Linear(3, 4), T.nn.BatchNorm1d(4), T.nn.Tanh(), T.nn.Linear(4, 2))
+    return model, T.optim.Adam(model.parameters(), lr=0.01, amsgrad=True)
+
+
+def train(T, model, optimizer, n):
+    losses = []
+    for i in range(n):
+        optimizer.zero_grad()
+        loss = model(T.arange(15.0).reshape(5, 3) * (i + 1)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("first", [minigrad, torch], ids=lambda T: T.__name__)
+@pytest.mark.parametrize("second", [minigrad, torch], ids=lambda T: T.__name__)
+def test_training_begun_on_one_engine_goes_on_on_another(first, second):
+    model, optimizer = model_and_optimizer(first)
+    train(first, model, optimizer, 3)
+    data = saved({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, first.save)
+    state = (loaded if second is minigrad else by_torch)(data)
+    again, resumed = model_and_optimizer(second)
+    again.load_state_dict(state["model"])
+    resumed.load_state_dict(state["optimizer"])
+    expected, got = train(first, model, optimizer, 3), train(second, again, resumed, 3)
+    if first is second:
+        assert got == expected
+    np.testing.assert_allclose(got, expected, rtol=1e-5)  # float32, six steps of each
