@@ -82,8 +82,10 @@ def _from_sequence(data: Any) -> Any:
         raise ValueError(_ragged(data)) from None
     if array.dtype.kind in "OUS":
         odd = _odd_one(data)
+        if _begins_with_text(data):  # torch finds the shape along the first elements, and takes text for a sequence
+            raise ValueError("too many dimensions 'str': a tensor holds numbers")
         if odd in ("str", "bytes"):
-            raise ValueError(f"too many dimensions '{odd}': a tensor holds numbers")
+            raise TypeError(f"new(): invalid data type '{odd}': a tensor holds numbers")
         raise RuntimeError(f"Could not infer dtype of {odd}: a tensor holds numbers")
     return array
 
@@ -118,6 +120,12 @@ def _ragged(data: Any, dim: int = 0) -> str:
         if n != lengths[0]:
             return f"expected sequence of length {lengths[0]} at dim {dim + 1} (got {n})"
     return next((text for x in data if hasattr(x, "__len__") and (text := _ragged(x, dim + 1))), "")
+
+
+def _begins_with_text(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, str)
 
 
 def _odd_one(data: Any) -> str:
