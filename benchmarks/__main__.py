@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -104,7 +105,6 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "system": platform.platform(),
     }
 
 
@@ -159,6 +159,7 @@ def main() -> None:
     print(f"minigrad {versions['minigrad']}, torch {versions['torch']}; minigrad's allocator settings "
           f"{'on' if allocator else 'off'}, torch as it comes")  # fmt: skip
     record = {
+        "date": datetime.date.today().isoformat(),
         "machine": facts,
         "versions": versions,
         "allocator_settings": allocator,
