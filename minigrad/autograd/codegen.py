@@ -7,10 +7,7 @@ output rather than this file: `print(minigrad.ops.mul.source())`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from minigrad.autograd.op import Declaration
+from minigrad.autograd.declaration import Declaration
 
 
 def _tuple(items: list[str]) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.codegen import constant_names, saved_names, shape_names
+from minigrad.autograd.declaration import Declaration, Rule
 from minigrad.autograd.node import FREED, Node
 from minigrad.autograd.variable import Variable, wrap
-
-if TYPE_CHECKING:
-    from minigrad.autograd.op import Declaration, Rule
 
 INFERENCE_SAVED = (
     "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "

@@ -1,0 +1,54 @@
+"""What is said of an operation once, and all that is made from it reads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(eq=False)
+class Declaration:
+    """What was said of one operation."""
+
+    name: str
+    forward: Callable[..., Any]
+    params: list[inspect.Parameter]
+    takes_xp: bool
+    promotes: str | None  # None, "common" (to the operands' common dtype) or "float" (and to a floating one at least)
+    among: tuple[str, ...]  # the operands that are promoted
+    view: bool
+    cache: bool
+    outputs: tuple[str, ...]
+    many: bool
+    node_name: str
+    rules: dict[str, Rule] = field(default_factory=dict)  # by operand
+    joint: Rule | None = None  # one rule that returns the gradients of all operands in `rules`
+
+    @property
+    def operands(self) -> list[str]:
+        return [p.name for p in self.params if p.annotation is p.empty]
+
+    @property
+    def variadic(self) -> str | None:
+        return next((p.name for p in self.params if p.kind is p.VAR_POSITIONAL), None)
+
+    @property
+    def differentiable_outputs(self) -> tuple[str, ...]:
+        return tuple(name for name in self.outputs if name != "indices")
+
+    def can_save(self, name: str) -> bool:
+        """True if a rule may name `name`."""
+        known = {p.name for p in self.params} | {f"{p}_shape" for p in self.operands} | set(self.outputs) | {"xp"}
+        return name in known or (name == "cache" and self.cache) or (name == "needs" and self.joint is not None)
+
+
+class Rule:
+    """A derivative: a function of `g` and of what its other parameters name."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        first, *self.names = inspect.signature(function).parameters
+        if first != "g":
+            raise TypeError(f"a derivative rule's first parameter is the incoming gradient `g`, not `{first}`")
+        self.function = function
