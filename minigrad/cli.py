@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         add("--epochs", type=_positive, default=defaults.epochs if name == "train" else 5, help="default: %(default)s")
         add("--batch-size", type=_positive, default=defaults.batch_size, help="default: %(default)s")
         add("--device", default=defaults.device, help="cpu or cuda; default: %(default)s")
+        dtype = "float32" if name == "train" else "float64"  # in which rounding stays below what a mistake would show
+        add("--dtype", metavar="NAME", choices=("float32", "float64"), default=dtype, help=one_of)
         add("--seed", type=int, default=defaults.seed, help="default: %(default)s")
         if name == "train":
             add("--checkpoint", default="checkpoint.pt", help="where to save the trained state; default: %(default)s")
@@ -86,6 +88,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         options.epochs,
         options.batch_size,
         options.device,
+        options.dtype,
         options.seed,
     )
 
@@ -154,8 +157,8 @@ def _compare(options: argparse.Namespace) -> None:
 def _how(settings: Settings) -> str:
     """The settings of the training that are not its network and data."""
     return (
-        f"{settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, {settings.device}, "
-        f"seed {settings.seed}"
+        f"{settings.optimizer}, lr {settings.lr:g}, batch {settings.batch_size}, {settings.dtype}, "
+        f"{settings.device}, seed {settings.seed}"
     )
 
 

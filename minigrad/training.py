@@ -40,6 +40,7 @@ class Settings:
     epochs: int = 20
     batch_size: int = 64
     device: str = "cpu"
+    dtype: str = "float32"
     seed: int = 0
 
 
@@ -129,7 +130,8 @@ class Run:
         T.manual_seed(settings.seed)
         self.T, self.device, self.regression = T, settings.device, data.train[1].dtype.kind == "f"
         shape, classes = data.train[0].shape[1:], 1 if self.regression else data.classes
-        self.model = NETWORKS[settings.network](T, shape, classes).to(settings.device)
+        self.dtype = getattr(T, settings.dtype)
+        self.model = NETWORKS[settings.network](T, shape, classes).to(settings.device, self.dtype)
         self.criterion = T.nn.MSELoss() if self.regression else T.nn.CrossEntropyLoss()
         self.optimizer = OPTIMIZERS[settings.optimizer](T, self.model.parameters(), settings.lr)
         self.loader = self._loader(data.train, settings.batch_size, shuffle=True)
@@ -138,6 +140,7 @@ class Run:
 
     def _loader(self, arrays: tuple[np.ndarray, np.ndarray], batch_size: int, shuffle: bool) -> Any:
         tensors = [self.T.from_numpy(a) for a in arrays]
+        tensors = [t.to(self.dtype) if t.is_floating_point() else t for t in tensors]
         data = self.T.utils.data
         return data.DataLoader(data.TensorDataset(*tensors), batch_size=batch_size, shuffle=shuffle)
 
