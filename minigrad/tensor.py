@@ -10,7 +10,7 @@ from typing import Any
 from minigrad import backend, printing
 from minigrad.autograd.backward import tensor_backward
 from minigrad.autograd.hooks import RemovableHandle, add_hook, keep_gradient
-from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.variable import Variable, become_leaf, wrap
 from minigrad.backend import np
 from minigrad.ops import create
 from minigrad.size import Size
@@ -40,9 +40,7 @@ class Tensor(InPlaceOps, Conversions):
             array = array.copy() if array is data else array
         else:
             array = np.empty(create.size_of(args) if args else (0,), backend.numpy_dtype(backend.get_default_dtype()))
-        source = wrap(array if device is None else backend.move(array, device))
-        for slot in Variable.__slots__[1:]:
-            setattr(self, slot, getattr(source, slot))
+        become_leaf(self, array if device is None else backend.move(array, device))
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
@@ -137,10 +135,8 @@ class Tensor(InPlaceOps, Conversions):
 
     is_leaf = property(lambda self: self.node is None, doc="True if no recorded operation made it.")
     grad_fn = property(lambda self: self.node, doc="The operation that made it, None for a leaf.")
-    output_nr_ = property(lambda self: self.output_nr)
     retains_grad = property(lambda self: self.node is not None and self.meta is not None and self.meta.retains_grad)
     _base = property(lambda self: self.base)
-    _is_view = property(lambda self: lambda: self.base is not None)
 
     @property
     def grad(self) -> Tensor | None:
@@ -177,6 +173,9 @@ class Tensor(InPlaceOps, Conversions):
         if self.counter is None:
             raise RuntimeError("Inference tensors do not track version counter.")
         return self.counter[0]
+
+    def _is_view(self) -> bool:
+        return self.base is not None
 
     def is_inference(self) -> bool:
         """True for tensors made in `inference_mode`."""
@@ -340,10 +339,7 @@ class Tensor(InPlaceOps, Conversions):
                 "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
             )
         if id(self) not in memo:
-            result: Any = object.__new__(type(self))
-            source = wrap(self.array.copy(order="K"), self.needs_grad)
-            for slot in Variable.__slots__[1:]:
-                setattr(result, slot, getattr(source, slot))
+            result = become_leaf(object.__new__(type(self)), self.array.copy(order="K"), self.needs_grad)
             result.gradient = copy.deepcopy(self.gradient, memo)
             result.__dict__.update(copy.deepcopy(self.__dict__, memo))
             memo[id(self)] = result
@@ -360,11 +356,7 @@ class Tensor(InPlaceOps, Conversions):
 
 def _rebuild(cls: type, array: np.ndarray, device: str, requires_grad: bool) -> Any:
     """Unpickle a tensor."""
-    tensor: Any = object.__new__(cls)
-    source = wrap(backend.move(array, device), requires_grad)
-    for slot in Variable.__slots__[1:]:
-        setattr(tensor, slot, getattr(source, slot))
-    return tensor
+    return become_leaf(object.__new__(cls), backend.move(array, device), requires_grad)
 
 
 Variable.concrete = Tensor

@@ -96,7 +96,7 @@ def walk(
             if g is not None and (node.hooks is not None or node in capture):
                 grads = g = _arrival(node, 0, g, capture, runs, create_graph)
         else:
-            grads, g = [arrived.pop((node, i) if i else node, None) for i in range(node.outputs)], None
+            grads, g = [arrived.pop(_key((node, i)), None) for i in range(node.outputs)], None
             grads = [
                 None if gi is None else _arrival(node, i, gi, capture, runs, create_graph) for i, gi in enumerate(grads)
             ]
@@ -131,7 +131,7 @@ def _arrival(node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: 
 
     As in torch, a wanted gradient is the one before the hooks if the node `runs` too, and else the one after them.
     """
-    key = (node, output_nr) if output_nr else node
+    key = _key((node, output_nr))
     captured = key in capture
     if captured and runs:
         capture[key] = g

@@ -64,6 +64,15 @@ def wrap(array: Any, needs_grad: bool = False, node: Node | None = None, output_
     return result
 
 
+def become_leaf(holder: Any, array: Any, needs_grad: bool = False) -> Any:
+    """Make `holder`, an instance of a class of its own such as Parameter, a leaf on `array`; returns it."""
+    source = wrap(array, needs_grad)
+    for slot in Variable.__slots__:
+        if slot != "__weakref__":
+            setattr(holder, slot, getattr(source, slot))
+    return holder
+
+
 def unwrap(value: Any) -> Any:
     """The array of a tensor; anything else unchanged."""
     return value.array if isinstance(value, Variable) else value

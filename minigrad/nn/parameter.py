@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backend
-from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.variable import Variable, become_leaf, wrap
 from minigrad.ops.create import ONLY_FLOATS
 from minigrad.tensor import Tensor
 
@@ -13,9 +13,7 @@ from minigrad.tensor import Tensor
 def _show(holder: Any, data: Any, requires_grad: bool) -> None:
     """Make `holder` a leaf on the memory of `data`, which may be None for an empty tensor."""
     array = backend.np.empty(0, backend.numpy_dtype(backend.get_default_dtype())) if data is None else data.array
-    source = wrap(array, requires_grad)
-    for slot in Variable.__slots__[1:]:
-        setattr(holder, slot, getattr(source, slot))
+    become_leaf(holder, array, requires_grad)
     if data is not None:
         holder.counter = data.counter
 
