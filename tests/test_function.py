@@ -143,6 +143,18 @@ def test_several_outputs_some_not_differentiable():
     same(program)
 
 
+def test_an_input_returned_as_it_is_may_be_marked_not_differentiable():
+    def program(T):
+        def forward(ctx, a, b):
+            ctx.mark_non_differentiable(b)
+            return a, b
+
+        a, b = function(T, forward=forward, backward=lambda ctx, *grads: grads).apply(leaf(T, 1.0), leaf(T, 2.0))
+        return a, b, a.grad_fn is None, b.grad_fn is None
+
+    same(program)
+
+
 def test_gradients_are_not_materialised_on_request():
     def program(T):
         seen = []

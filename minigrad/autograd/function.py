@@ -71,8 +71,8 @@ class FunctionCtx(Node):
         """A value that forward returned, as an output of this node where it can have a gradient."""
         if not isinstance(value, Variable):
             return value
-        dirty = any(value is d for d in self.dirty)
-        if dirty:
+        differentiable = id(value) not in self.non_differentiable and value.array.dtype.kind == "f"
+        if any(value is d for d in self.dirty):
             if value.needs_grad and value.node is None and record:
                 raise RuntimeError(
                     "a leaf Variable that requires grad has been used in an in-place operation: clone it first, or "
@@ -84,7 +84,7 @@ class FunctionCtx(Node):
             alias = wrap(value.array)
             alias.counter = value.counter
             value = alias
-        if record and id(value) not in self.non_differentiable and value.array.dtype.kind == "f":
+        if record and differentiable:
             value.node, value.output_nr, value.needs_grad = self, number, True
         return value
 
