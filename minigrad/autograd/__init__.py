@@ -2,6 +2,7 @@
 
 from minigrad.autograd.backward import backward, grad
 from minigrad.autograd.function import Function
+from minigrad.autograd.gradcheck import gradcheck, gradgradcheck
 from minigrad.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from minigrad.autograd.node import Node
 
@@ -11,6 +12,8 @@ __all__ = [
     "backward",
     "enable_grad",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
