@@ -10,7 +10,9 @@ from typing import Any
 from minigrad import backend, printing
 from minigrad.autograd.backward import tensor_backward
 from minigrad.autograd.hooks import RemovableHandle, add_hook, keep_gradient
+from minigrad.autograd.mode import is_inference_mode_enabled
 from minigrad.autograd.variable import Variable, become_leaf, wrap
+from minigrad.autograd.views import follow
 from minigrad.backend import np
 from minigrad.ops import create
 from minigrad.size import Size
@@ -113,7 +115,7 @@ class Tensor(InPlaceOps, Conversions):
     @property
     def requires_grad(self) -> bool:
         """True if operations on this tensor are recorded."""
-        return self.needs_grad
+        return self.needs_grad or (self.base is not None and self.base.needs_grad)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -121,7 +123,7 @@ class Tensor(InPlaceOps, Conversions):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Record operations on this leaf from now on, or no longer."""
-        if self.node is not None:
+        if self.grad_fn is not None:
             if not requires_grad:
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
@@ -130,18 +132,28 @@ class Tensor(InPlaceOps, Conversions):
             return self
         if requires_grad and self.array.dtype.kind != "f":
             raise RuntimeError(f"only Tensors of floating point dtype can require gradients: this one is {self.dtype}")
+        if requires_grad and self.counter is None and not is_inference_mode_enabled():
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         self.needs_grad = bool(requires_grad)
         return self
 
-    is_leaf = property(lambda self: self.node is None, doc="True if no recorded operation made it.")
-    grad_fn = property(lambda self: self.node, doc="The operation that made it, None for a leaf.")
+    follow = follow
+
+    @property
+    def grad_fn(self) -> Any:
+        """The operation that made it, None for a leaf."""
+        if self.base is not None:
+            self.follow()
+        return self.node
+
+    is_leaf = property(lambda self: self.grad_fn is None, doc="True if no recorded operation made it.")
     retains_grad = property(lambda self: self.node is not None and self.meta is not None and self.meta.retains_grad)
     _base = property(lambda self: self.base)
 
     @property
     def grad(self) -> Tensor | None:
         """The gradient accumulated so far; None before the first backward."""
-        if self.node is not None and self.gradient is None and not self.retains_grad:
+        if self.gradient is None and self.node is not None and not self.retains_grad:
             warnings.warn(NOT_A_LEAF, UserWarning, stacklevel=2)
         return self.gradient
 
@@ -185,7 +197,7 @@ class Tensor(InPlaceOps, Conversions):
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this non-leaf too."""
-        if not self.needs_grad:
+        if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         keep_gradient(self)
 
@@ -200,7 +212,10 @@ class Tensor(InPlaceOps, Conversions):
     @property
     def data(self) -> Tensor:
         """The same memory, with no history and a version of its own: changes through it are not noticed by autograd."""
-        return wrap(self.array)
+        result = wrap(self.array)
+        if self.counter is None:
+            result.counter = None
+        return result
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -243,7 +258,7 @@ class Tensor(InPlaceOps, Conversions):
         """The values as a NumPy array that shares the memory."""
         if force:
             return self.detach().cpu().array
-        if self.needs_grad:
+        if self.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if self.device.type != "cpu":
             raise TypeError(
@@ -265,7 +280,7 @@ class Tensor(InPlaceOps, Conversions):
         return self.array.__dlpack_device__()
 
     def _one_number(self, kind: type) -> Any:
-        if self.needs_grad:
+        if self.requires_grad:
             warnings.warn(
                 "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider "
                 "using tensor.detach() first.",
@@ -311,9 +326,9 @@ class Tensor(InPlaceOps, Conversions):
 
     def _text(self, prefix: str = "tensor(") -> str:
         suffixes = []
-        if self.node is not None:
+        if self.grad_fn is not None:
             suffixes.append(f"grad_fn=<{self.node.name()}>")
-        elif self.needs_grad:
+        elif self.requires_grad:
             suffixes.append("requires_grad=True")
         return printing.format_tensor(
             backend.to_numpy(self.array),
@@ -332,7 +347,7 @@ class Tensor(InPlaceOps, Conversions):
         return object.__format__(self, spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self.node is not None:
+        if self.grad_fn is not None:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
                 "moment. If you were attempting to deepcopy a module, this may be because of a "

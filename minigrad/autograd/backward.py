@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad import backend
-from minigrad.autograd.engine import accumulate, run
+from minigrad.autograd.accumulate import accumulate, accumulate_with_hooks
+from minigrad.autograd.engine import run
 from minigrad.autograd.hooks import keep_gradient
 from minigrad.autograd.node import edge_of
 from minigrad.autograd.variable import Variable, wrap
@@ -88,7 +89,8 @@ def backward(
     results = run(outputs, gradients, keep, create_graph, wanted)
     for t, g in zip(targets, results, strict=True):
         if g is not None and t.node is None:
-            accumulate(t, g if create_graph else g.array, False, create_graph)
+            add = accumulate if t.meta is None else accumulate_with_hooks
+            add(t, g if create_graph else g.array, create_graph)
 
 
 def grad(

@@ -171,6 +171,7 @@ def _compute(d: Declaration, text: _Lines) -> None:
 
 def _wrap_outputs(d: Declaration, text: _Lines) -> None:
     several = len(d.outputs) > 1 or d.many
+    text("recording = grad_mode.recording")
     if several:
         text("results = []")
         text("for out in outs:")
@@ -186,30 +187,43 @@ def _wrap_outputs(d: Declaration, text: _Lines) -> None:
         "result.meta = None",
     )
     if d.view:
-        source = d.operands[0]
-        text.block(
-            f"if is_view_of(out, {source}_array):",
-            f"result.base = {source} if {source}.base is None else {source}.base",
-            f"result.counter = {source}.counter",
-        )
-        text("else:")
-        text.depth += 1
-    text("result.base = None", "result.counter = [0]")
-    if d.view:
-        text.depth -= 1
+        _wrap_view(d, text)
+    else:
+        text("result.base = None", "result.counter = [0]")
     if several:
         text("results.append(result)")
         text.depth -= 1
     if d.rules:
         _record(d, text)
-    text("if grad_mode.inference:")
+    text("if recording is None:")
     text.depth += 1
     if several:
-        text.block("for result in results:", "result.counter = None")
+        text("for result in results:")
+        text.depth += 1
+    if d.view:
+        text.block("if result.base is None:", "result.counter = None")
     else:
         text("result.counter = None")
-    text.depth -= 1
+    text.depth -= 2 if several else 1
     text(f"return {'results' if d.many else 'tuple(results)' if several else 'result'}")
+
+
+def _wrap_view(d: Declaration, text: _Lines) -> None:
+    """What a view knows of its base; a view of an inference tensor is only another inference tensor."""
+    source = d.operands[0]
+    origin = "ONE_OF_MANY" if d.many else f"(None if {source}.base is None else {source}.origin)"
+    text(f"if is_view_of(out, {source}_array):")
+    text.depth += 1
+    text(f"counter = result.counter = {source}.counter")
+    text.block("if counter is None:", "result.base = None")
+    text.block(
+        "else:",
+        f"result.base = {source} if {source}.base is None else {source}.base",
+        "result.seen = counter[0]",
+        f"result.origin = {origin} if recording else NO_GRAD if recording is False else INFERENCE",
+    )
+    text.depth -= 1
+    text.block("else:", "result.base = None", "result.counter = [0]")
 
 
 def _record(d: Declaration, text: _Lines) -> None:
@@ -217,17 +231,17 @@ def _record(d: Declaration, text: _Lines) -> None:
     operands, several = list(d.rules), len(d.outputs) > 1 or d.many
     if d.variadic:
         v = d.variadic
-        text(f"needs = [isinstance(t, Variable) and t.needs_grad for t in {v}]")
+        text(f"needs = [isinstance(t, Variable) and (t.needs_grad if t.base is None else t.follow()) for t in {v}]")
         condition = "any(needs)"
         edges = f"tuple([(t.node or t, t.output_nr) if n else None for t, n in zip({v}, needs)])"
         shapes = f"(tuple([a.shape for a in {v}_array]),)"
     else:
-        text(*[f"{o}_needs = {o}_is and {o}.needs_grad" for o in operands])
+        text(*[f"{o}_needs = {o}_is and ({o}.needs_grad if {o}.base is None else {o}.follow())" for o in operands])
         condition = " or ".join(f"{o}_needs" for o in operands)
         condition = f"({condition})" if len(operands) > 1 else condition
         edges = _tuple([f"(({o}.node or {o}, {o}.output_nr) if {o}_needs else None)" for o in operands])
         shapes = _tuple([f"({o}_array.shape if {o}_is else ())" for o in shape_names(d)])
-    text(f"if {condition} and grad_mode.grad:")
+    text(f"if {condition} and recording:")
     text.depth += 1
     text("node = new(Node)", "node.sequence = next_sequence()", "node.hooks = None")
     text(f"node.edges = {edges}", f"node.shapes = {shapes}")
@@ -240,6 +254,7 @@ def _record(d: Declaration, text: _Lines) -> None:
         text(f"node.constants = {_tuple(constant_names(d))}")
     if d.many:
         text("node.outputs = len(results)")
+    text.block("if recording is not True:", "recording.recorded(node)")
     if several:
         text("for number, result in enumerate(results):")
         text.depth += 1

@@ -7,9 +7,11 @@ from operator import attrgetter
 from typing import Any
 
 from minigrad import backend
-from minigrad.autograd.mode import mode
-from minigrad.autograd.node import Edge, Node
+from minigrad.autograd.accumulate import accumulate, accumulate_with_hooks
+from minigrad.autograd.mode import mode, set_mode
+from minigrad.autograd.node import Edge, Node, edge_of
 from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.watched import run_tensor_hooks, run_watched
 
 by_sequence = attrgetter("sequence")
 
@@ -54,6 +56,7 @@ def walk(
     useful = None if wanted is None else _leading_to(capture, order)
     arrived: dict[Any, Any] = {}  # by _key: the gradient so far
     owned: set[Any] = set()
+    watcher = mode.watcher
 
     edges: Sequence[Edge | None] = roots
     results, g = gradients, None
@@ -78,15 +81,14 @@ def walk(
                 continue
             waiting[key] = left - 1
             if left == 1 and (total := arrived.pop(key, None)) is not None:
-                if key.meta is not None and (wanted is None or key in capture):
-                    total = _run_hooks(key.meta, total, create_graph)
-                if wanted is None:
+                if wanted is not None:
+                    if key in capture:
+                        capture[key] = run_tensor_hooks(key.meta, total, create_graph)
+                elif key.meta is None:
                     fresh = key in owned or (g is not None and result is not g and result.base is None)
-                    if key.meta is not None and key.meta.hooks:  # which may hold what they saw or returned
-                        fresh = False
-                    accumulate(key, total, fresh, create_graph)
-                elif key in capture:
-                    capture[key] = total
+                    accumulate(key, total, create_graph, fresh)
+                else:
+                    accumulate_with_hooks(key, run_tensor_hooks(key.meta, total, create_graph), create_graph)
         if node is None:
             break
         # Run the node on what has arrived there.
@@ -97,13 +99,16 @@ def walk(
                 grads = g = _arrival(node, 0, g, capture, runs, create_graph)
         else:
             grads, g = [arrived.pop(_key((node, i)), None) for i in range(node.outputs)], None
-            grads = [
-                None if gi is None else _arrival(node, i, gi, capture, runs, create_graph) for i, gi in enumerate(grads)
-            ]
+            if node.hooks is not None or capture:
+                grads = [_arrival(node, i, gi, capture, runs, create_graph) for i, gi in enumerate(grads)]
         if not runs:
             edges = results = ()
             continue
-        edges, results = node.edges, node.apply_graph(grads) if create_graph else node.apply(grads)
+        edges = node.edges
+        if node.hooks is None and watcher is None:
+            results = node.apply_graph(grads) if create_graph else node.apply(grads)
+        else:
+            results = run_watched(node, grads, create_graph, watcher)
         if not keep_graph:
             node.release()
 
@@ -135,56 +140,14 @@ def _arrival(node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: 
     captured = key in capture
     if captured and runs:
         capture[key] = g
-    if node.hooks is not None and output_nr in node.hooks and (captured or runs):
-        meta, tensor = node.hooks[output_nr]
-        g = _run_hooks(meta, g, create_graph)
-        if meta.retains_grad and (holder := tensor()) is not None:
-            accumulate(holder, g, False, create_graph)
+    if node.hooks is not None and output_nr in node.hooks.tensors and (captured or runs):
+        for meta, tensor in node.hooks.tensors[output_nr]:
+            g = run_tensor_hooks(meta, g, create_graph)
+            if g is not None and meta.retains_grad and (holder := tensor()) is not None:
+                accumulate(holder, g, create_graph)
     if captured and not runs:
         capture[key] = g
     return g
-
-
-def _run_hooks(meta: Any, g: Any, create_graph: bool) -> Any:
-    """Pass a gradient through a tensor's hooks in the order of their registration; each may replace it."""
-    if meta is None or not meta.hooks:
-        return g
-    tensor = g if create_graph else wrap(g)
-    for hook in list(meta.hooks.values()):
-        replaced = hook(tensor)
-        if replaced is None:
-            continue
-        if not isinstance(replaced, Variable):
-            raise TypeError(
-                f"expected Variable, but hook returned '{type(replaced).__name__}': return a Tensor or None"
-            )
-        if replaced.array.shape != tensor.array.shape:
-            name = getattr(hook, "__name__", "<unknown>")
-            raise RuntimeError(f"hook '{name}' has changed the size of value")
-        tensor = replaced
-    return tensor if create_graph else tensor.array
-
-
-def accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
-    """Add `g` to `leaf.grad`, in place if there is one; a `fresh` gradient, held by nobody else, is taken as it is."""
-    held = leaf.gradient
-    if create_graph:
-        leaf.gradient = g.clone() if held is None else held + g
-    elif held is None:
-        leaf.gradient = wrap(g if fresh and g.strides == leaf.array.strides else _copy_like(g, leaf.array))
-    else:
-        held.array += g
-        held.counter[0] += 1
-    if leaf.meta is not None and leaf.meta.post_accumulate_hooks:
-        for hook in list(leaf.meta.post_accumulate_hooks.values()):
-            hook(leaf)
-
-
-def _copy_like(g: Any, array: Any) -> Any:
-    """A copy of `g` with the memory layout of `array`, so that optimizers run through both in step."""
-    out = backend.module_of(g).empty_like(array)
-    out[...] = g
-    return out
 
 
 def run(
@@ -195,13 +158,13 @@ def run(
     wanted: Sequence[Edge] | None = None,
 ) -> list[Any]:
     """`walk` from tensors: their gradients as tensors in, the wanted gradients as tensors out."""
-    roots = [(t, 0) if t.node is None else (t.node, t.output_nr) for t in tensors]
-    before = mode.grad
-    mode.grad = create_graph
+    roots = [edge_of(t) or (t, 0) for t in tensors]
+    before = mode.grad, mode.inference
+    set_mode(create_graph, False, mode.watcher)
     try:
         if create_graph:
             return walk(roots, gradients, keep_graph, True, wanted)
         results = walk(roots, [g.array for g in gradients], keep_graph, False, wanted)
     finally:
-        mode.grad = before
+        set_mode(*before, mode.watcher)
     return [None if g is None else wrap(g) for g in results]

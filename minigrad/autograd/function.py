@@ -9,9 +9,12 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.mode import mode, no_grad, set_grad_enabled
-from minigrad.autograd.node import FREED, Node, edge_of, next_sequence
+from minigrad.autograd.node import FREED, Node, edge_of, next_sequence, wants_grad
 from minigrad.autograd.op_node import INFERENCE_SAVED
-from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.saved import Packed
+from minigrad.autograd.trace import place_of, told
+from minigrad.autograd.variable import OF_FUNCTION, ONE_OF_MANY, Variable, wrap
+from minigrad.autograd.views import bump, move_history, refusal
 
 NO_BACKWARD = (
     "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
@@ -25,7 +28,7 @@ class FunctionCtx(Node):
     function: type[Function]
 
     def __init__(self) -> None:
-        self.sequence = next_sequence()
+        self.sequence = -1
         self.hooks = None
         self.edges = ()
         self.outputs = 1
@@ -67,26 +70,30 @@ class FunctionCtx(Node):
         """False: backward gets None, not zeros, for outputs to which no gradient came."""
         self.materialize_grads = value
 
-    def _as_output(self, value: Any, number: int, inputs: set[int], record: bool) -> Any:
+    def _as_output(self, value: Any, number: int, inputs: set[int], record: bool, origin: Any) -> Any:
         """A value that forward returned, as an output of this node where it can have a gradient."""
         if not isinstance(value, Variable):
             return value
-        differentiable = id(value) not in self.non_differentiable and value.array.dtype.kind == "f"
+        differentiable = record and id(value) not in self.non_differentiable and value.array.dtype.kind == "f"
         if any(value is d for d in self.dirty):
-            if value.needs_grad and value.node is None and record:
-                raise RuntimeError(
-                    "a leaf Variable that requires grad has been used in an in-place operation: clone it first, or "
-                    "work under no_grad()"
-                )
-            if value.counter is not None:
-                value.counter[0] += 1
-        elif id(value) in inputs:  # an input returned as it is becomes another tensor, with a history of its own
-            alias = wrap(value.array)
-            alias.counter = value.counter
-            value = alias
-        if record and differentiable:
+            bump(value)
+            if differentiable:
+                _check_dirty(value)
+                move_history(value, wrap(value.array, True, self, number))
+            return value
+        if id(value) in inputs:  # an input returned as it is becomes another tensor, with a history of its own
+            value = _alias(value, as_view=differentiable)
+        if differentiable:
             value.node, value.output_nr, value.needs_grad = self, number, True
+            if value.base is not None:
+                value.origin = origin
         return value
+
+    def pack_saved(self, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
+        for s in self.saved or ():
+            if s is not None:
+                s.packed = Packed(s.unpack(self) if s.output_nr is None else wrap(s.array), pack, unpack)
+                s.array = None
 
     def release(self) -> None:
         if self.saved:
@@ -143,6 +150,33 @@ class FunctionCtx(Node):
         return f"<torch.autograd.function.{self.name()} object at {id(self):#x}>"
 
 
+def _alias(tensor: Any, as_view: bool) -> Any:
+    """Another tensor on the same memory, without a history of its own yet."""
+    alias = wrap(tensor.array)
+    alias.counter = tensor.counter
+    if as_view and tensor.counter is not None:
+        alias.base = tensor if tensor.base is None else tensor.base
+        alias.seen, alias.origin = tensor.counter[0], None
+    return alias
+
+
+def _check_dirty(value: Any) -> None:
+    """RuntimeError if what forward marked as dirty must not be written to."""
+    if value.base is not None and value.origin is not None:
+        raise refusal(value)
+    base = value if value.base is None else value.base
+    if base.needs_grad and base.node is None:
+        if base is value:
+            raise RuntimeError(
+                "a leaf Variable that requires grad has been used in an in-place operation: clone it first, or work "
+                "under no_grad()"
+            )
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation: clone it first, or "
+            "work under no_grad()"
+        )
+
+
 def _zeros(like: tuple[Any, Any, Any] | None) -> Any:
     """The gradient of an output to which none came; None for an output that is no tensor."""
     if like is None:
@@ -159,22 +193,25 @@ class _Saved:
             raise RuntimeError(INFERENCE_SAVED)
         self.array, self.counter, self.version = tensor.array, tensor.counter, tensor.counter[0]
         self.output_nr = output_nr
+        self.packed: Packed | None = None
         self.edge = edge_of(tensor) if output_nr is None else None
 
     def unpack(self, node: FunctionCtx) -> Any:
-        if self.counter[0] != self.version:
+        array = self.array if self.packed is None else self.packed.unpack()
+        if self.packed is None and self.counter[0] != self.version:
             raise RuntimeError(
                 f"one of the variables needed for gradient computation has been modified by an inplace operation: "
                 f"[torch.{backend.dtype_of(self.array).type_name}Tensor {list(self.array.shape)}] is at version "
-                f"{self.counter[0]}; expected version {self.version} instead. {node.name()} saved it: clone it before "
-                f"changing it, or change it after backward."
+                f"{self.counter[0]}; expected version {self.version} instead. {node.name()} saved it; the last change "
+                f"was made in {told(place_of(self.counter))}. Clone the tensor before changing it, or change it after "
+                f"backward."
             )
         if self.output_nr is not None:
-            return wrap(self.array, True, node, self.output_nr)
+            return wrap(array, True, node, self.output_nr)
         if self.edge is None:
-            return wrap(self.array)
+            return wrap(array)
         target, number = self.edge
-        return target if isinstance(target, Variable) else wrap(self.array, True, target, number)
+        return target if isinstance(target, Variable) else wrap(array, True, target, number)
 
 
 class _FunctionMeta(type):
@@ -229,8 +266,8 @@ class Function(metaclass=_FunctionMeta):
     def apply(cls, *args: Any) -> Any:
         """Compute forward and record it as one node of the graph."""
         ctx = cls.node_class()
-        ctx.needs_input_grad = tuple(isinstance(a, Variable) and a.needs_grad for a in args)
-        record = mode.grad and any(ctx.needs_input_grad)
+        ctx.needs_input_grad = tuple(isinstance(a, Variable) and wants_grad(a) for a in args)
+        record = bool(mode.recording) and any(ctx.needs_input_grad)
         with set_grad_enabled(False):
             if cls.setup_context is not Function.setup_context:
                 returned = cls.forward(*args)
@@ -239,8 +276,10 @@ class Function(metaclass=_FunctionMeta):
                 returned = cls.forward(ctx, *args)
         outputs = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         edges = tuple(edge_of(a) if isinstance(a, Variable) else None for a in args)
+        ctx.sequence = next_sequence()  # after those of the edges
         inputs = {id(a) for a in args if isinstance(a, Variable)}
-        results = [ctx._as_output(t, i, inputs, record) for i, t in enumerate(outputs)]
+        origin = ONE_OF_MANY if sum(isinstance(t, Variable) for t in outputs) > 1 else OF_FUNCTION
+        results = [ctx._as_output(t, i, inputs, record, origin) for i, t in enumerate(outputs)]
         if record:
             ctx.edges, ctx.outputs = edges, len(outputs)
             ctx.input_like = [
@@ -255,6 +294,8 @@ class Function(metaclass=_FunctionMeta):
                 key: i for key, i in numbers.items() if key not in inputs or any(key == id(d) for d in ctx.dirty)
             }
             ctx.saved = [None if t is None else _Saved(t, numbers.get(id(t))) for t in ctx.to_save]
+            if mode.recording is not True:
+                mode.recording.recorded(ctx)
         ctx.to_save = ctx.dirty = ()  # an output kept here would hold the node that holds it
         return tuple(results) if isinstance(returned, (tuple, list)) else results[0]
 

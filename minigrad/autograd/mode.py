@@ -12,9 +12,17 @@ from typing import Any
 class _Mode(threading.local):
     grad = True  # results of differentiable operations get a history
     inference = False  # new tensors are inference tensors: no history, no version counter
+    watcher: Any = None  # told of every node recorded: anomaly detection, hooks on saved tensors
+    recording: Any = True  # the three in one, for recorders: None in inference mode, False, True, or the watcher
 
 
 mode = _Mode()
+
+
+def set_mode(grad: bool, inference: bool, watcher: Any) -> None:
+    """Switch this thread's modes."""
+    mode.grad, mode.inference, mode.watcher = grad, inference, watcher
+    mode.recording = None if inference else (watcher or True) if grad else False
 
 
 def is_grad_enabled() -> bool:
@@ -36,12 +44,10 @@ class _ModeContext:
 
     def __enter__(self) -> None:
         self.previous.append((mode.grad, mode.inference))
-        mode.grad = self.grad
-        if self.inference is not None:
-            mode.inference = self.inference
+        set_mode(self.grad, mode.inference if self.inference is None else self.inference, mode.watcher)
 
     def __exit__(self, *exc: object) -> None:
-        mode.grad, mode.inference = self.previous.pop()
+        set_mode(*self.previous.pop(), mode.watcher)
 
     def _again(self) -> _ModeContext:
         """A fresh context of the same effect, so that one decorated function may run in several threads."""
@@ -127,7 +133,7 @@ class set_grad_enabled(_ModeContext):
 
 
 def _set_grad(flag: bool) -> None:
-    mode.grad = flag
+    set_mode(flag, mode.inference, mode.watcher)
 
 
 class inference_mode(_ModeContext):
@@ -141,4 +147,4 @@ class inference_mode(_ModeContext):
         return context(mode)
 
     def __init__(self, mode: bool = True) -> None:
-        super().__init__(not mode and is_grad_enabled(), bool(mode))
+        super().__init__(not mode, bool(mode))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from minigrad.autograd.variable import Variable
+from minigrad.autograd.handle import RemovableHandle, add
+from minigrad.autograd.variable import Meta, Variable
 
 next_sequence = itertools.count().__next__
 
@@ -21,19 +23,36 @@ FREED = (
 )
 
 
+class NodeHooks:
+    """What is called around a node.
+
+    tensors    by output number, the Meta (and a weak reference) of tensors with hooks, or that keep their gradient
+    pre, post  functions of the gradients that come in, and of those that go out and came in, by id
+    """
+
+    __slots__ = ("post", "pre", "tensors")
+
+    def __init__(self) -> None:
+        self.tensors: dict[int, list[Any]] = {}
+        self.pre: dict[int, Any] = OrderedDict()
+        self.post: dict[int, Any] = OrderedDict()
+
+
 class Node:
     """An operation of the graph; each operation has its own subclass, named as torch names it (`MulBackward0`).
 
     sequence   creation order: the walk takes the newest first
     edges      one per differentiable operand; None where no gradient is wanted
-    hooks      per output number, the Meta (and a weak reference) of tensors with hooks; None for almost all nodes
+    hooks      None for almost all nodes
+    notes      what anomaly detection and users keep on a node (torch's `metadata`); unset for almost all
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "sequence")
+    __slots__ = ("__weakref__", "edges", "hooks", "notes", "sequence")
 
     sequence: int
     edges: tuple[Edge | None, ...]
-    hooks: dict[int, Any] | None
+    hooks: NodeHooks | None
+    notes: dict[str, Any]
     outputs = 1  # how many tensors the operation returned
 
     def apply(self, grads: Any) -> Sequence[Any]:
@@ -43,6 +62,9 @@ class Node:
     def apply_graph(self, grads: Any) -> Sequence[Any]:
         """The same on tensors, recorded, so that the gradients can themselves be differentiated."""
         raise NotImplementedError
+
+    def pack_saved(self, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
+        """Keep what `pack` makes of every saved tensor in its place, until `unpack` gives it back."""
 
     def release(self) -> None:
         """Forget the saved values: the graph has been walked and is not to be walked again."""
@@ -56,6 +78,36 @@ class Node:
         """The graph's next nodes, one (node, output number) per operand, as torch shows it."""
         return tuple((None, 0) if e is None else (as_node(e[0]), e[1]) for e in self.edges)
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A dict for whoever wants to remember something of this node."""
+        try:
+            return self.notes
+        except AttributeError:
+            self.notes = {}
+            return self.notes
+
+    def _sequence_nr(self) -> int:
+        """When the operation was recorded: larger for later ones of a thread."""
+        return self.sequence
+
+    def all_hooks(self) -> NodeHooks:
+        """The hooks of this node, which may be added to."""
+        if self.hooks is None:
+            self.hooks = NodeHooks()
+        return self.hooks
+
+    def register_hook(self, fn: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]) -> RemovableHandle:
+        """Call `fn(grad_inputs, grad_outputs)` when the node has run; a tuple it returns replaces the former.
+
+        "Inputs" are those of the operation: their gradients are what the node computes, None where none is wanted.
+        """
+        return add(self.all_hooks().post, fn)
+
+    def register_prehook(self, fn: Callable[[tuple[Any, ...]], Any]) -> RemovableHandle:
+        """Call `fn(grad_outputs)` before the node runs; a tuple it returns replaces them."""
+        return add(self.all_hooks().pre, fn)
+
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
 
@@ -67,6 +119,12 @@ class AccumulateGrad(Node):
 
     def __init__(self, variable: Variable) -> None:
         self.variable, self.edges, self.hooks, self.sequence = variable, (), None, -1
+
+    def all_hooks(self) -> NodeHooks:
+        """Those of the leaf: this object only shows it."""
+        meta = self.variable.meta = self.variable.meta or Meta()
+        meta.node_hooks = meta.node_hooks or NodeHooks()
+        return meta.node_hooks
 
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"
@@ -83,8 +141,15 @@ def as_node(target: Any) -> Node:
     return AccumulateGrad(target) if isinstance(target, Variable) else target
 
 
+def wants_grad(variable: Variable) -> bool:
+    """Whether operations on `variable` are recorded; a view's history is brought up to date first."""
+    return variable.needs_grad if variable.base is None else variable.follow()
+
+
 def edge_of(variable: Variable) -> Edge | None:
     """Where the gradient of `variable` goes."""
+    if variable.base is not None:
+        variable.follow()
     if not variable.needs_grad:
         return None
     return (variable, 0) if variable.node is None else (variable.node, variable.output_nr)

@@ -31,7 +31,7 @@ from minigrad.autograd.mode import mode
 from minigrad.autograd.node import FREED, next_sequence
 from minigrad.autograd.op_node import INFERENCE_SAVED, modified, op_node_class
 from minigrad.autograd.promotion import promote, shape_error
-from minigrad.autograd.variable import Variable
+from minigrad.autograd.variable import INFERENCE, NO_GRAD, ONE_OF_MANY, Variable
 
 _compiling = threading.Lock()  # two threads may meet at an op's first call
 
@@ -177,6 +177,9 @@ def _compile(declaration: Declaration, namespace: dict[str, Any]) -> Any:
         FREED=FREED,
         UNCHANGING=([0], 0),
         INFERENCE_SAVED=INFERENCE_SAVED,
+        ONE_OF_MANY=ONE_OF_MANY,
+        NO_GRAD=NO_GRAD,
+        INFERENCE=INFERENCE,
         **{f"default_{p.name}": p.default for p in declaration.params},
     )
     if declaration.rules:

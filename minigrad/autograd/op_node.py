@@ -9,6 +9,8 @@ from minigrad import backend
 from minigrad.autograd.codegen import constant_names, saved_names, shape_names
 from minigrad.autograd.declaration import Declaration, Rule
 from minigrad.autograd.node import FREED, Node
+from minigrad.autograd.saved import TWICE, Packed, PackedValues
+from minigrad.autograd.trace import place_of, told
 from minigrad.autograd.variable import Variable, wrap
 
 INFERENCE_SAVED = (
@@ -35,6 +37,22 @@ class OpNode(Node):
     versions: Any
     shapes: Any
     constants: Any
+
+    def pack_saved(self, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
+        if not self.saved_names:
+            return
+        edges = dict(zip(self.declaration.rules, self.edges, strict=False))
+
+        def packed(value: Any, edge: Any) -> Any:
+            if isinstance(value, (list, tuple)):
+                along = edge if isinstance(edge, list) else [None] * len(value)
+                return [packed(v, e) for v, e in zip(value, along, strict=True)]
+            return Packed(_attach(value, edge), pack, unpack) if backend.is_array(value) else value
+
+        if self.declaration.variadic:
+            edges[self.declaration.variadic] = list(self.edges)
+        values = [packed(v, edges.get(name)) for name, v in zip(self.saved_names, self.saved, strict=True)]
+        self.saved, self.versions = PackedValues(values), ()
 
     def release(self) -> None:
         if self.saved_names:
@@ -99,13 +117,40 @@ class OpNode(Node):
 
     def __getattr__(self, name: str) -> Any:
         """torch's `_saved_<name>`: a saved operand (`self` for the first one), output (`result`) or constant."""
-        if not name.startswith("_saved_"):
+        if not name.startswith(("_saved_", "_raw_saved_")):
             raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
-        wanted = name.removeprefix("_saved_")
+        wanted = name.removeprefix("_raw").removeprefix("_saved_")
         wanted = {"self": self.declaration.operands[0], "result": "out"}.get(wanted, wanted)
+        if name.startswith("_raw") and wanted in self.saved_names:
+            return SavedTensor(self, self.saved_names.index(wanted))
         if wanted in self.saved_names or wanted in constant_names(self.declaration):
             return self._tensors_by_name()[wanted]
         raise AttributeError(f"'{self.name()}' object has no attribute '{name}': it did not save that")
+
+
+class SavedTensor:
+    """A tensor that a node saved (torch's `_raw_saved_<name>`): hooks may be set on this one alone."""
+
+    def __init__(self, node: OpNode, place: int) -> None:
+        self.node, self.place = node, place
+
+    @property
+    def data(self) -> Any:
+        """The saved values as a tensor without history."""
+        if self.node.saved is None:
+            raise RuntimeError(FREED)
+        return wrap(self.node.saved[self.place])
+
+    def register_hooks(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
+        """Keep what `pack_hook` makes of the tensor in its place, until `unpack_hook` gives it back."""
+        node = self.node
+        if node.saved is None:
+            raise RuntimeError(FREED)
+        values = node.saved.values if isinstance(node.saved, PackedValues) else list(node.saved)
+        if isinstance(values[self.place], Packed):
+            raise RuntimeError(TWICE)
+        values[self.place] = Packed(wrap(values[self.place]), pack_hook, unpack_hook)
+        node.saved = PackedValues(values)
 
 
 def _attach(value: Any, edge: Any) -> Any:
@@ -132,7 +177,8 @@ def modified(node: Any, counter: list[int]) -> RuntimeError:
     return RuntimeError(
         f"one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[torch.{kind}Tensor {shape}]{made_by} is at version {counter[0]}; expected version {node.versions[place][1]} "
-        f"instead. {node.name()} saved it as `{name}`: clone it before changing it, or change it after backward."
+        f"instead. {node.name()} saved it as `{name}`; the last change was made in {told(place_of(counter))}. Clone "
+        f"the tensor before changing it, or change it after backward."
     )
 
 

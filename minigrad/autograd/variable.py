@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minigrad.autograd.node import Node
 
 new = object.__new__
+# Why a view must not be written to while that is recorded: the values of `Variable.origin`.
+NO_GRAD, INFERENCE, ONE_OF_MANY, OF_FUNCTION = "no_grad", "inference_mode", "one of many", "of a Function"
+
+LEAF_SLOTS = ("array", "base", "counter", "gradient", "meta", "needs_grad", "node", "output_nr")
 
 
 class Variable:
@@ -21,9 +26,14 @@ class Variable:
     counter     the version, in a list of one int shared by all views of the memory; None for inference tensors
     base        the tensor whose memory a view shows
     meta        hooks and flags that few tensors have, made on demand
+
+    Of a view also:
+
+    seen        the version at which its node was right: a later write may have given its region another history
+    origin      why it must not be written to while that would be recorded; None if it may
     """
 
-    __slots__ = ("__weakref__", "array", "base", "counter", "gradient", "meta", "needs_grad", "node", "output_nr")
+    __slots__ = ("__weakref__", *LEAF_SLOTS, "origin", "seen")
 
     array: Any
     node: Node | None
@@ -33,20 +43,27 @@ class Variable:
     counter: list[int] | None
     base: Variable | None
     meta: Meta | None
+    seen: int | None
+    origin: Any
 
     concrete: type[Variable]  # the class that results are instances of: the last subclass that says it is
 
     __hash__ = object.__hash__  # a Tensor's == is elementwise; identity is what dicts of tensors go by
 
+    def follow(self) -> bool:
+        """Whether this view wants a gradient, after its history has followed the writes to its memory."""
+        raise NotImplementedError  # Tensor's: it takes the operations that read a region of the base
+
 
 class Meta:
     """Hooks of one tensor, and whether a non-leaf keeps its gradient."""
 
-    __slots__ = ("hooks", "post_accumulate_hooks", "retains_grad")
+    __slots__ = ("hooks", "node_hooks", "post_accumulate_hooks", "retains_grad")
 
     def __init__(self) -> None:
-        self.hooks: dict[int, Any] = {}
-        self.post_accumulate_hooks: dict[int, Any] = {}
+        self.hooks: dict[int, Any] = OrderedDict()
+        self.post_accumulate_hooks: dict[int, Any] = OrderedDict()
+        self.node_hooks: Any = None  # of a leaf: those of its AccumulateGrad
         self.retains_grad = False
 
 
@@ -67,9 +84,8 @@ def wrap(array: Any, needs_grad: bool = False, node: Node | None = None, output_
 def become_leaf(holder: Any, array: Any, needs_grad: bool = False) -> Any:
     """Make `holder`, an instance of a class of its own such as Parameter, a leaf on `array`; returns it."""
     source = wrap(array, needs_grad)
-    for slot in Variable.__slots__:
-        if slot != "__weakref__":
-            setattr(holder, slot, getattr(source, slot))
+    for slot in LEAF_SLOTS:
+        setattr(holder, slot, getattr(source, slot))
     return holder
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.mode import mode
+from minigrad.autograd.node import wants_grad
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.views import bump
 from minigrad.ops.create import size_of
-from minigrad.ops.inplace import bump, check_writable, write
+from minigrad.ops.inplace import check_writable, write
 from minigrad.ops.rounding import no_slope
 
 __all__ = ["copy_", "fill_", "resize_", "zero_"]
@@ -39,15 +41,16 @@ replaced.derivative(input=lambda g: no_slope(g), src=lambda g: g)
 
 def fill_(self: Any, value: Any) -> Any:
     """Set every element to `value`, a number or a 0-dim tensor."""
-    check_writable(self)
-    if isinstance(value, Variable) and value.array.ndim:
+    is_tensor = isinstance(value, Variable)
+    check_writable(self, [value] if is_tensor else [], overlapping=True)
+    if is_tensor and value.array.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
         )
-    if mode.grad and (self.needs_grad or isinstance(value, Variable)):
-        value = value if isinstance(value, Variable) else wrap(backend.module_of(self.array).asarray(value))
+    if mode.grad and (wants_grad(self) or is_tensor):
+        value = value if is_tensor else wrap(backend.module_of(self.array).asarray(value))
         return write(self, filled(self, value.to(self)), "fill_")
-    self.array[...] = value.array if isinstance(value, Variable) else value
+    self.array[...] = value.array if is_tensor else value
     bump(self)
     return self
 
@@ -59,12 +62,12 @@ def zero_(self: Any) -> Any:
 
 def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """Take over the values of `src`, broadcast to this shape and cast to this dtype, from any device."""
-    check_writable(self)
     if not isinstance(src, Variable):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    check_writable(self, [src])
     _check_broadcast(src.array.shape, self.array.shape)
     source = src.to(self)  # type: ignore[attr-defined]  # a Tensor's method
-    if mode.grad and (self.needs_grad or src.needs_grad):
+    if mode.grad and (wants_grad(self) or wants_grad(src)):
         return write(self, replaced(self, source), "copy_")
     self.array[...] = source.array
     bump(self)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd import views
 from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
@@ -194,21 +195,21 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         part = _view(input, array[basic])
     else:
         part = input if last is ... else VIEWS[last](input, basic)
-    inplace.check_writable(input, None if part is input else part.array)
+    values = [value] if isinstance(value, Variable) else []
+    inplace.check_writable(input, values, None if part is input else part.array)
     if isinstance(value, Variable) and (where is None or (masks and value.array.size == 1)):
         value = to(value, backend.dtype_of(array), device=backend.device_of(array))
     value = _write_all(part, value) if where is None else _write_at_places(part, where, value)
-    inplace.bump(input)
+    views.bump(input)
     if mode.grad:
-        inplace.move_history(part, value)
-        if part is not input:
-            inplace.follow_base(input)
+        views.move_history(part, value)
 
 
 def _view(source: Any, array: Any) -> Any:
     """An unrecorded view of a tensor."""
     view = wrap(array)
     view.base, view.counter = source if source.base is None else source.base, source.counter
+    view.seen, view.origin = 0, None
     return view
 
 

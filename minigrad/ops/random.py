@@ -12,10 +12,11 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.views import bump, move_history
 from minigrad.kernels import choices, draws
 from minigrad.ops import create
 from minigrad.ops.expand import broadcast_shape
-from minigrad.ops.inplace import bump, check_writable, move_history
+from minigrad.ops.inplace import check_writable
 from minigrad.random import default_generator
 
 __all__ = [
