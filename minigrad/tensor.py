@@ -160,6 +160,8 @@ class Tensor(InPlaceOps, Conversions):
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
             if not isinstance(value, Variable):
                 raise TypeError(
                     f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
@@ -327,7 +329,7 @@ class Tensor(InPlaceOps, Conversions):
     def _text(self, prefix: str = "tensor(") -> str:
         suffixes = []
         if self.grad_fn is not None:
-            suffixes.append(f"grad_fn=<{self.node.name()}>")
+            suffixes.append(f"grad_fn=<{type(self.node).__name__}>")
         elif self.requires_grad:
             suffixes.append("requires_grad=True")
         return printing.format_tensor(

@@ -35,9 +35,19 @@ def accumulate_with_hooks(leaf: Any, g: Any, create_graph: bool) -> None:
         (g,) = run_pre_hooks(around, (g,), create_graph)
     accumulate(leaf, g, create_graph)  # not fresh: a hook may hold what it saw or returned
     for hook in list(meta.post_accumulate_hooks.values()):
-        hook(leaf)
+        if hook(leaf) is not None:
+            raise RuntimeError("Tensor post accumulate grad hooks should return None.")
     if around is not None:
         run_post_hooks(around, (), (g,), create_graph)
+
+
+def retain(tensor: Any, g: Any, create_graph: bool) -> None:
+    """Add `g` to the `.grad` of a result that keeps it: a new sum each time."""
+    held = tensor.gradient
+    if create_graph:
+        tensor.gradient = g.clone() if held is None else held + g
+    else:
+        tensor.gradient = wrap(_copy_like(g, tensor.array) if held is None else held.array + g)
 
 
 def _copy_like(g: Any, array: Any) -> Any:

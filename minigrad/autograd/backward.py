@@ -10,6 +10,7 @@ from minigrad import backend
 from minigrad.autograd.accumulate import accumulate, accumulate_with_hooks
 from minigrad.autograd.engine import run
 from minigrad.autograd.hooks import keep_gradient
+from minigrad.autograd.mode import set_grad_enabled
 from minigrad.autograd.node import edge_of
 from minigrad.autograd.variable import Variable, wrap
 
@@ -86,11 +87,12 @@ def backward(
     for t in targets:
         keep_gradient(t)  # results add it to their `.grad` on the walk, after their hooks
     wanted = [_wanted_edge(t) for t in targets]
-    results = run(outputs, gradients, keep, create_graph, wanted)
-    for t, g in zip(targets, results, strict=True):
-        if g is not None and t.node is None:
-            add = accumulate if t.meta is None else accumulate_with_hooks
-            add(t, g if create_graph else g.array, create_graph)
+    results = run(outputs, gradients, keep, create_graph, wanted, run_wanted=True)
+    with set_grad_enabled(create_graph):
+        for t, g in zip(targets, results, strict=True):
+            if g is not None and t.node is None:
+                add = accumulate if t.meta is None else accumulate_with_hooks
+                add(t, g if create_graph else g.array, create_graph)
 
 
 def grad(

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from minigrad import backend
-from minigrad.autograd.accumulate import accumulate, accumulate_with_hooks
+from minigrad.autograd.accumulate import accumulate, accumulate_with_hooks, retain
 from minigrad.autograd.mode import mode, set_mode
 from minigrad.autograd.node import Edge, Node, edge_of
 from minigrad.autograd.variable import Variable, wrap
@@ -42,18 +42,21 @@ def walk(
     keep_graph: bool,
     create_graph: bool,
     wanted: Sequence[Edge] | None = None,
+    run_wanted: bool = False,
 ) -> list[Any]:
     """Carry `gradients` from `roots` back through the graph.
 
-    With `wanted`, the gradients that arrive at those edges are returned (None where none does) and no leaf is touched;
-    without, every leaf accumulates its own. Gradients are arrays, or tensors under `create_graph`.
+    With `wanted`, the gradients that arrive at those edges are returned (None where none does), no leaf is touched, and
+    only nodes on the way there are run (those wanted too if `run_wanted`); without, every leaf accumulates its own.
+    Gradients are arrays, or tensors under `create_graph`.
 
     A gradient that arrives first is borrowed; where a second arrives, the sum is a new array that belongs to the walk,
     and further ones are added to it in place.
     """
     order, waiting = reachable(roots)
     capture = {} if wanted is None else {_key(edge): None for edge in wanted}
-    useful = None if wanted is None else _leading_to(capture, order)
+    useful = None if wanted is None else _leading_to(capture, order, run_wanted)
+    first = {edge[0] for edge in roots}  # whose hooks are called in any case
     arrived: dict[Any, Any] = {}  # by _key: the gradient so far
     owned: set[Any] = set()
     watcher = mode.watcher
@@ -82,7 +85,7 @@ def walk(
             waiting[key] = left - 1
             if left == 1 and (total := arrived.pop(key, None)) is not None:
                 if wanted is not None:
-                    if key in capture:
+                    if key in capture or key in first:
                         capture[key] = run_tensor_hooks(key.meta, total, create_graph)
                 elif key.meta is None:
                     fresh = key in owned or (g is not None and result is not g and result.base is None)
@@ -96,11 +99,13 @@ def walk(
         if node.outputs == 1:
             grads = g = arrived.pop(node, None)
             if g is not None and (node.hooks is not None or node in capture):
-                grads = g = _arrival(node, 0, g, capture, runs, create_graph)
+                grads = g = _arrival(node, 0, g, capture, runs, node in first, create_graph)
         else:
             grads, g = [arrived.pop(_key((node, i)), None) for i in range(node.outputs)], None
             if node.hooks is not None or capture:
-                grads = [_arrival(node, i, gi, capture, runs, create_graph) for i, gi in enumerate(grads)]
+                grads = [
+                    _arrival(node, i, gi, capture, runs, node in first, create_graph) for i, gi in enumerate(grads)
+                ]
         if not runs:
             edges = results = ()
             continue
@@ -120,9 +125,9 @@ def _key(edge: Edge) -> Any:
     return edge if edge[1] else edge[0]
 
 
-def _leading_to(capture: dict[Any, Any], order: list[Node]) -> set[Node]:
+def _leading_to(capture: dict[Any, Any], order: list[Node], run_wanted: bool) -> set[Node]:
     """The nodes through which a captured edge can be reached: the others need not run."""
-    useful: set[Node] = set()
+    useful: set[Any] = {key[0] if isinstance(key, tuple) else key for key in capture} if run_wanted else set()
     for node in reversed(order):
         for edge in node.edges:
             if edge is not None and (edge[0] in useful or _key(edge) in capture):
@@ -131,7 +136,9 @@ def _leading_to(capture: dict[Any, Any], order: list[Node]) -> set[Node]:
     return useful
 
 
-def _arrival(node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: bool, create_graph: bool) -> Any:
+def _arrival(
+    node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: bool, is_root: bool, create_graph: bool
+) -> Any:
     """Run the hooks of a node's output on its complete gradient, and keep the gradient where somebody wants it.
 
     As in torch, a wanted gradient is the one before the hooks if the node `runs` too, and else the one after them.
@@ -140,11 +147,11 @@ def _arrival(node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: 
     captured = key in capture
     if captured and runs:
         capture[key] = g
-    if node.hooks is not None and output_nr in node.hooks.tensors and (captured or runs):
+    if node.hooks is not None and output_nr in node.hooks.tensors and (captured or runs or is_root):
         for meta, tensor in node.hooks.tensors[output_nr]:
             g = run_tensor_hooks(meta, g, create_graph)
             if g is not None and meta.retains_grad and (holder := tensor()) is not None:
-                accumulate(holder, g, create_graph)
+                retain(holder, g, create_graph)
     if captured and not runs:
         capture[key] = g
     return g
@@ -156,6 +163,7 @@ def run(
     keep_graph: bool,
     create_graph: bool,
     wanted: Sequence[Edge] | None = None,
+    run_wanted: bool = False,
 ) -> list[Any]:
     """`walk` from tensors: their gradients as tensors in, the wanted gradients as tensors out."""
     roots = [edge_of(t) or (t, 0) for t in tensors]
@@ -163,8 +171,8 @@ def run(
     set_mode(create_graph, False, mode.watcher)
     try:
         if create_graph:
-            return walk(roots, gradients, keep_graph, True, wanted)
-        results = walk(roots, [g.array for g in gradients], keep_graph, False, wanted)
+            return walk(roots, gradients, keep_graph, True, wanted, run_wanted)
+        results = walk(roots, [g.array for g in gradients], keep_graph, False, wanted, run_wanted)
     finally:
         set_mode(*before, mode.watcher)
     return [None if g is None else wrap(g) for g in results]

@@ -15,6 +15,8 @@ next_sequence = itertools.count().__next__
 # Where a gradient goes: (the node that computed the operand, which of its outputs), or (the leaf itself, 0).
 Edge = tuple[Any, int]
 
+OF_THE_ENGINE = frozenset(("AccumulateGrad", "CopyBackwards", "CopySlices"))  # torch names them in full
+
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
     "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
@@ -71,7 +73,8 @@ class Node:
 
     def name(self) -> str:
         """The operation's name, such as "MulBackward0"."""
-        return type(self).__name__
+        name = type(self).__name__
+        return f"torch::autograd::{name}" if name in OF_THE_ENGINE else name
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -109,7 +112,7 @@ class Node:
         return add(self.all_hooks().pre, fn)
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<{type(self).__name__} object at {id(self):#x}>"
 
 
 class AccumulateGrad(Node):
@@ -125,9 +128,6 @@ class AccumulateGrad(Node):
         meta = self.variable.meta = self.variable.meta or Meta()
         meta.node_hooks = meta.node_hooks or NodeHooks()
         return meta.node_hooks
-
-    def name(self) -> str:
-        return "torch::autograd::AccumulateGrad"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AccumulateGrad) and other.variable is self.variable

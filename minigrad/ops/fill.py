@@ -12,7 +12,7 @@ from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.node import wants_grad
 from minigrad.autograd.op import Op
-from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.variable import Variable
 from minigrad.autograd.views import bump
 from minigrad.ops.create import size_of
 from minigrad.ops.inplace import check_writable, write
@@ -21,9 +21,21 @@ from minigrad.ops.rounding import no_slope
 __all__ = ["copy_", "fill_", "resize_", "zero_"]
 
 
-@Op(node="FillBackward0")
-def filled(input, value, *, xp):
-    """`value`, a number or a 0-dim array, in the shape of `input`."""
+@Op(node="ZeroBackward0")
+def zeroed(input, *, xp):
+    """Zeros in the shape of `input`."""
+    return xp.zeros_like(input)
+
+
+@Op(node="FillBackward2")
+def filled(input, value: float, *, xp):
+    """A number in the shape of `input`."""
+    return xp.full_like(input, value)
+
+
+@Op(node="FillBackward3")
+def filled_with(input, value, *, xp):
+    """`value`, a 0-dim array, in the shape of `input`."""
     return xp.full_like(input, value)
 
 
@@ -35,21 +47,23 @@ def replaced(input, src, *, xp):
     return out
 
 
-filled.derivative(input=lambda g: no_slope(g), value=lambda g: g)
+for _op in (zeroed, filled):
+    _op.derivative(input=lambda g: no_slope(g))
+filled_with.derivative(input=lambda g: no_slope(g), value=lambda g: g)
 replaced.derivative(input=lambda g: no_slope(g), src=lambda g: g)
 
 
 def fill_(self: Any, value: Any) -> Any:
     """Set every element to `value`, a number or a 0-dim tensor."""
     is_tensor = isinstance(value, Variable)
-    check_writable(self, [value] if is_tensor else [], overlapping=True)
+    check_writable(self, [value] if is_tensor else [], overlapping=not is_tensor)
     if is_tensor and value.array.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
         )
     if mode.grad and (wants_grad(self) or is_tensor):
-        value = value if is_tensor else wrap(backend.module_of(self.array).asarray(value))
-        return write(self, filled(self, value.to(self)), "fill_")
+        new = filled_with(self, value.to(self)) if is_tensor else filled(self, value)
+        return write(self, new, "fill_")
     self.array[...] = value.array if is_tensor else value
     bump(self)
     return self
@@ -57,7 +71,12 @@ def fill_(self: Any, value: Any) -> Any:
 
 def zero_(self: Any) -> Any:
     """Set every element to 0."""
-    return fill_(self, 0)
+    check_writable(self, overlapping=True)
+    if mode.grad and wants_grad(self):
+        return write(self, zeroed(self), "zero_")
+    self.array[...] = 0
+    bump(self)
+    return self
 
 
 def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:

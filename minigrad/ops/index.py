@@ -21,6 +21,7 @@ from minigrad.ops import inplace
 from minigrad.ops.cast import to
 from minigrad.ops.checks import as_integer
 from minigrad.ops.expand import expand
+from minigrad.ops.fill import copy_, fill_
 from minigrad.ops.keys import Key, checked_slice, plan
 from minigrad.ops.shape import alias, reshape
 
@@ -186,6 +187,12 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         raise TypeError(
             f"can't assign a {_type_name(value)} to a torch.{backend.dtype_of(input.array).type_name}Tensor"
         )
+    if key is ... or (
+        type(key) is slice and key == slice(None) and input.array.ndim
+    ):  # `input` itself, not a view of it
+        value = value if isinstance(value, Variable) else wrap(backend.module_of(input.array).asarray(value))
+        (copy_ if value.array.ndim else fill_)(input, value)
+        return
     if isinstance(value, Variable) and value.array.shape[:1] == (1,):
         shape = value.array.shape
         value = reshape(value, shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :])
