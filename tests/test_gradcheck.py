@@ -1,10 +1,9 @@
-"""`gradcheck` and `gradgradcheck`: verdicts and first lines are torch's, and the report names the mistake."""
+"""`gradcheck` and `gradgradcheck`: verdicts and the first lines of errors are torch's."""
 
 from __future__ import annotations
 
 import inspect
 import itertools
-import math
 import warnings
 
 import numpy as np
@@ -16,41 +15,9 @@ from hypothesis import strategies as st
 import minigrad
 from minigrad.autograd.gradcheck import GradcheckError
 from tests.lockstep import Raised, attempt, same
+from tests.mistakes import MISTAKES, failure, function, leaf, leaves, ours, ours_second
 
 ENGINES = pytest.mark.parametrize("T", [minigrad, torch], ids=["minigrad", "torch"])
-ours, ours_second = minigrad.autograd.gradcheck, minigrad.autograd.gradgradcheck
-
-
-def leaf(T, values, dtype="float64"):
-    return T.tensor(np.asarray(values, dtype).tolist(), dtype=getattr(T, dtype), requires_grad=True)
-
-
-def leaves(T, *shapes, seed=0):
-    """Leaves with values in [0.5, 2), all different: away from kinks, and no coincidences between Jacobians."""
-    rng = np.random.default_rng(seed)
-    return tuple(leaf(T, rng.uniform(0.5, 2, shape)) for shape in shapes)
-
-
-def function(T, forward, backward):
-    """A Function of that forward, of the inputs, and that backward, of the inputs and the gradients."""
-
-    class Planted(T.autograd.Function):
-        @staticmethod
-        def forward(ctx, *inputs):
-            ctx.save_for_backward(*inputs)
-            return forward(T, *inputs)
-
-        @staticmethod
-        def backward(ctx, *grads):
-            return backward(T, *ctx.saved_tensors, *grads)
-
-    return Planted.apply
-
-
-def cause(error):
-    """The sentence after `Likely cause:` in a report."""
-    (line,) = [line for line in str(error).split("\n") if line.startswith("Likely cause: ")]
-    return line.removeprefix("Likely cause: ")
 
 
 # -- functions that are right ------------------------------------------------------------------------------------------
@@ -109,103 +76,7 @@ def test_broadcasting_passes_at_any_shape(shape, keep, fast_mode):
     assert ours_second(minigrad.mul, inputs, fast_mode=fast_mode)
 
 
-# -- mistakes, and their names -----------------------------------------------------------------------------------------
-
-
-def softmax(T, x, dim):
-    return x.exp() / x.exp().sum(dim, keepdim=True)
-
-
-MISTAKES = {
-    # name: (how the cause begins, shapes of the inputs, forward, backward)
-    "sign": ("wrong sign", [(3,)], lambda T, x: x.cos(), lambda T, x, g: g * x.sin()),
-    "the 2 of a square": (
-        "constant factor: analytical is 1/2", [(3,)], lambda T, x: x**2, lambda T, x, g: g * x),
-    "minus twice": (
-        "constant factor: analytical is -2 ", [(3,)], lambda T, x: x.exp(), lambda T, x, g: g * x.exp() * -2),
-    "mean for sum": (
-        "constant factor: analytical is 1/4 times numerical. 4 is the size of dimension 0 of the output",
-        [(4, 3), (3,)], lambda T, x, b: x + b, lambda T, x, b, g: (g, g.mean(0))),
-    "some constant": (
-        "constant factor: analytical is 1.1 ", [(3,)], lambda T, x: x.sin(), lambda T, x, g: 1.1 * g * x.cos()),
-    "nothing for one": ("the gradient is zero", [(3,), (3,)], lambda T, x, y: x * y, lambda T, x, y, g: (g * y, None)),
-    "arguments swapped": ("swapped inputs", [(3,), (3,)], lambda T, x, y: x * y, lambda T, x, y, g: (g * x, g * y)),
-    "outputs swapped": (
-        "swapped outputs", [(3,)], lambda T, x: (x.sin(), x.exp()), lambda T, x, g, h: h * x.cos() + g * x.exp()),
-    "grad_output forgotten": ("grad_output is not used", [(3,)], lambda T, x: x.sin(), lambda T, x, g: x.cos()),
-    "the other operand forgotten": (
-        "missing factor: analytical * input 1", [(3,), (3,)], lambda T, x, y: x * y, lambda T, x, y, g: (g, g * x)),
-    "a broadcast operand forgotten": (
-        "missing factor: analytical * input 1 ", [(2, 3), (3,)], lambda T, x, y: x * y,
-        lambda T, x, y, g: (g, (g * x).sum(0))),
-    "half of a sigmoid": (
-        "missing factor: analytical * (1 - output 0)", [(3,)], lambda T, x: x.sigmoid(),
-        lambda T, x, g: g * x.sigmoid()),
-    "the input too often": (
-        "extra factor: analytical is numerical * input 0", [(3,)], lambda T, x: x.sin(),
-        lambda T, x, g: g * x * x.cos()),
-    "W for W.T": (
-        "transposed: this is the transposed Jacobian", [(3,), (3, 3)], lambda T, x, w: w @ x,
-        lambda T, x, w, g: (w @ g, g[:, None] * x)),
-    "operands in the wrong order": (
-        "transposed: the gradient has its dimensions in the order (1, 0), and grad_output was taken in the order "
-        "(1, 0)", [(3, 3), (3, 3)], lambda T, x, y: x @ y, lambda T, x, y, g: (y @ g, x.t() @ g)),
-    "g for g.T": ("transposed: grad_output", [(3, 3)], lambda T, x: x.t() * 2, lambda T, x, g: g * 2),
-    "no flip back": (
-        "reversed", [(4,), (4,)], lambda T, x, w: x.flip(0) * w, lambda T, x, w, g: (g * w, g * x.flip(0))),
-    "one row for the sum": (
-        "missing sum: grad_output counts only at [0, :]", [(4, 3), (3,)], lambda T, x, b: x + b,
-        lambda T, x, b, g: (g, g[0])),
-    "the last forgotten": (
-        "partial: the gradient of input 0 is zero at [:, 2]", [(2, 3)], lambda T, x: x.exp(),
-        lambda T, x, g: T.cat([g[:, :2] * x[:, :2].exp(), g[:, 2:] * 0], 1)),
-    "summed too far": (
-        "summed too far", [(3, 2), (3, 2)], lambda T, x, w: x * w,
-        lambda T, x, w, g: ((g * w).sum(0, keepdim=True).expand(3, 2), g * x)),
-    "softmax without its sum": (
-        "missing term: one of the form u * (v * grad_output).sum()", [(4,)], lambda T, x: softmax(T, x, 0),
-        lambda T, x, g: g * softmax(T, x, 0)),
-    "softmax without its sum, in rows": (
-        "missing term: one of the form u * (v * grad_output).sum(), as in softmax or a norm, within each place along "
-        "dimensions (0,)", [(3, 4)], lambda T, x: softmax(T, x, 1), lambda T, x, g: g * softmax(T, x, 1)),
-    "centring without the mean": (
-        "missing term: one that is the same for all elements", [(2, 4)], lambda T, x: x - x.mean(1, keepdim=True),
-        lambda T, x, g: g),
-    "log_softmax without its sum": (
-        "missing term: one in grad_output.sum()", [(4,)], lambda T, x: x - x.exp().sum().log(), lambda T, x, g: g),
-    "the product rule by halves": (
-        "missing term: an elementwise one", [(4,)], lambda T, x: x**2 * x.sum(),
-        lambda T, x, g: (g * x**2).sum().expand(4)),
-    "straight through": ("the function does not change", [(3,)], lambda T, x: x.round(), lambda T, x, g: g),
-    "a constant term": (
-        "missing term: 1 * grad_output, at 6 entries", [(2, 3)], lambda T, x: x * x + x, lambda T, x, g: g * 2 * x),
-    "another function": (
-        "unexplained factors: numerical / analytical is ", [(2, 3)], lambda T, x: x.sin(),
-        lambda T, x, g: g / (1 + x**3)),
-    "none of these": (
-        "none of the usual", [(2, 3)], lambda T, x: x.sin(), lambda T, x, g: g * x.cos() + (g * x).flip(1).exp() - 1),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_the_report_names_the_mistake(name):
-    begin, shapes, forward, backward = MISTAKES[name]
-    reports = []
-    for T in (minigrad, torch):
-        wrong = function(T, forward, backward)
-        inputs = leaves(T, *shapes)
-        with pytest.raises(GradcheckError) as caught:
-            ours(wrong, inputs)
-        reports.append(str(caught.value))
-        assert cause(caught.value).startswith(begin)
-        assert ours(wrong, inputs, raise_exception=False) is False
-        with pytest.raises(GradcheckError) as caught:
-            ours(wrong, inputs, fast_mode=True)
-        assert cause(caught.value).startswith(begin)
-        assert "The max per-element difference (slow mode) is: " in str(caught.value)
-        assert ours(wrong, inputs, fast_mode=True, raise_exception=False) is False
-    assert reports[0].split("\n")[0] == reports[1].split("\n")[0]
-    assert reports[0].split("\n")[-1] == reports[1].split("\n")[-1]
+# -- what is wrong, beside torch's ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -220,114 +91,6 @@ def test_verdict_and_first_line_are_torchs(name, fast_mode):
         return attempt(lambda: check(wrong, inputs, fast_mode=fast_mode)).text
 
     assert same(program).startswith("Jacobian mismatch for output ")
-
-
-@given(
-    shape=st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple),
-    mistake=st.sampled_from(["sign", "minus twice", "the 2 of a square", "half of a sigmoid"]),
-)
-def test_a_mistake_is_named_at_any_shape(shape, mistake):
-    begin, _, forward, backward = MISTAKES[mistake]
-    with pytest.raises(GradcheckError) as caught:
-        ours(function(minigrad, forward, backward), leaves(minigrad, shape))
-    named = cause(caught.value)
-    scalar = math.prod(shape) == 1  # one number may be another's multiple in several ways
-    assert named.startswith(begin) or scalar
-
-
-def failure(action):
-    with pytest.raises(GradcheckError) as caught:
-        action()
-    return str(caught.value)
-
-
-@ENGINES
-@pytest.mark.parametrize(
-    ("op", "values", "words"),
-    [
-        (lambda T: T.relu, [-1.0, 0.0, 2.0], ["a kink: ", "input 0[1] = 0", "slope is 0 to the left and 1 to the"]),
-        (lambda T: T.relu, [-1.0, 2e-7, 2.0], ["a kink: ", "input 0[1] = 2e-07"]),
-        (lambda T: lambda x: x.max(0)[0], [3.0, 3.0], ["a kink: "]),
-        (lambda T: T.floor, [0.5, 2.0], ["a jump: ", "input 0[1] = 2"]),
-        (lambda T: T.sqrt, [0.0, 1.0], ["non-finite", "output 0[0] by input 0[0] is inf"]),
-        (lambda T: lambda x: x * T.rand(()), [1.0, 2.0], ["the function is not deterministic"]),
-        (lambda T: lambda x: x * x.detach(), [1.0, 2.0], ["constant factor: analytical is 1/2", "detached"]),
-    ],
-    ids=["relu", "near relu's", "max", "floor", "sqrt", "random", "detached"],
-)  # fmt: skip
-def test_what_is_wrong_with_the_function_is_named(T, op, values, words):
-    report = failure(lambda: ours(op(T), leaf(T, values)))
-    assert all(word in report for word in words), report
-
-
-def test_a_kink_does_not_hide_a_mistake():
-    wrong = function(minigrad, lambda T, x: x.relu(), lambda T, x, g: g * (x > 0) * 2)
-    assert not cause(failure(lambda: ours(wrong, leaf(minigrad, [-1.0, 0.0, 2.0])))).startswith("a kink")
-
-
-@ENGINES
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_low_precision_warns_and_is_called_noise(T, dtype):
-    x = leaf(T, [0.5, 1.0, 2.0], dtype)
-    with pytest.warns(UserWarning, match="Input #0 requires gradient and is not a double precision"):
-        report = failure(lambda: ours(T.exp, (x,)))
-    assert "rounding noise: eps=1e-06 is too small" in report
-    wrong = function(T, lambda T, x: x.exp(), lambda T, x, g: g * 2 * x.exp())
-    with pytest.warns(UserWarning, match="Input #0"):
-        report = failure(lambda: ours(wrong, (x,)))
-    assert "constant factor: analytical is 2 " in report
-
-
-def test_float32_inside_is_called_noise():
-    report = failure(lambda: ours(lambda x: x.float().exp().double(), leaves(minigrad, (3,))))
-    assert "rounding noise" in report
-
-
-def test_too_large_a_step_is_called_truncation():
-    assert "truncation: eps=0.5" in failure(lambda: ours(minigrad.exp, leaves(minigrad, (3,)), eps=0.5))
-
-
-def test_a_function_that_refuses_points_further_away():
-    """The report looks at steps larger than eps; those may leave the domain."""
-
-    def fenced(x):
-        assert ((x - 1).abs() < 2e-6).all()
-        return function(minigrad, lambda T, x: x.exp(), lambda T, x, g: -g * x.exp())(x)
-
-    assert "wrong sign" in failure(lambda: ours(fenced, leaf(minigrad, [1.0, 1.0])))
-
-
-def test_the_report_shows_where():
-    a, b, *_ = inputs = leaves(minigrad, (2, 3), (20, 20), (2,))
-    wrong = function(
-        minigrad,
-        lambda T, x, y, z: (x * 3, y.exp(), z * 2),
-        lambda T, x, y, z, g, h, k: (g * 3, h * T.cat([y[:7], y[7:8] * 1.5, y[8:]]).exp(), k * 3),
-    )
-    report = failure(lambda: ours(lambda n, *args: wrong(*args), (7, *inputs)))
-    assert report.startswith("Jacobian mismatch for output 1 with respect to input 1,\nnumerical:tensor([[")
-    worst = int(np.argmax(b.numpy(force=True)[7]))
-    assert f"Worst entry: output 1[7, {worst}] by input 1[7, {worst}]: numerical " in report
-    assert "Wrong: 20 of 160000 entries, all at input[7, :] and output[7, :]." in report
-    assert "Input 1 is argument 2 of the function" in report
-    assert "The gradients of its other inputs: 0 right, 2 right." in report
-    assert f"rows {140 + worst - 4} to {140 + worst + 3} of 400 and columns" in report
-    assert a.shape == (2, 3)
-
-
-def test_the_second_order_has_its_legend():
-    def backward(T, x, g):
-        return g * x.detach().exp()
-
-    wrong = function(minigrad, lambda T, x: x.exp(), backward)
-    inputs = leaves(minigrad, (3,))
-    assert ours(wrong, inputs)
-    report = failure(lambda: ours_second(wrong, inputs))
-    assert "This is the second derivative" in report
-    assert cause(report).startswith("the gradient is zero")
-
-
-# -- the other checks, beside torch's ----------------------------------------------------------------------------------
 
 
 def outcome(action):
@@ -485,8 +248,8 @@ def test_a_gradient_of_another_dtype_is_refused():
         y.register_hook(lambda g: g.float())
         return y * 2
 
-    assert "grad is incorrect type" in failure(lambda: ours(halved, leaves(minigrad, (3,))))
-    report = failure(lambda: ours(halved, leaves(minigrad, (3,)), check_grad_dtypes=True))
+    assert "grad is incorrect type" in failure(ours, halved, leaves(minigrad, (3,)))
+    report = failure(ours, halved, leaves(minigrad, (3,)), check_grad_dtypes=True)
     assert report.startswith("Gradient has dtype mismatch\n")
 
 

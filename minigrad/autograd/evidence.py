@@ -23,6 +23,7 @@ class Evidence:
     places, columns   where the inputs that require grad stand among `inputs`, and the outputs among the floating ones
     all_analytical    the Jacobians of output i: [input]
     all_numerical     the Jacobians of all outputs, with differences of `eps`: [output][input]
+    grads_from        where the function is itself a gradient: from which input on they are grad_outputs
     """
 
     func: Callable
@@ -37,7 +38,7 @@ class Evidence:
     eps: float
     atol: float
     rtol: float
-    order: int
+    grads_from: int | None
 
     def __post_init__(self) -> None:
         self.input, self.output = self.inputs[self.places[self.j]], self.outputs[self.i]
@@ -133,11 +134,11 @@ def _findings(e: Evidence, cause: str) -> str:
     if others := [j for j in range(len(e.places)) if j != e.j]:
         right = [j for j in others if np.allclose(e.all_analytical[j], e.all_numerical[e.i][j], e.rtol, e.atol)]
         lines.append(f"The gradients of its other inputs: {', '.join(f'{j} {_verdict(j in right)}' for j in others)}.")
-    if e.order == 2:
+    if e.grads_from is not None:
         lines.append(
-            "This is the second derivative: outputs are the gradients of the function, the last inputs its "
-            "grad_outputs. What forward computes and keeps is a constant here: save inputs and outputs, and let "
-            "backward compute the rest with operations that are themselves differentiable."
+            f"This is the second derivative: outputs are gradients of the function, inputs from {e.grads_from} on its "
+            f"grad_outputs. What forward computes and keeps is a constant here: save inputs and outputs, and let "
+            f"backward compute the rest with operations that are themselves differentiable."
         )
     return "\n".join([*lines, f"Likely cause: {cause}"])
 

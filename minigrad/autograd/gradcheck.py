@@ -15,7 +15,15 @@ import numpy as np
 
 from minigrad.autograd.diagnosis import likely_cause
 from minigrad.autograd.evidence import Evidence, report
-from minigrad.autograd.numerical import Engine, along, as_tuple, engine_of, is_tensor, jacobian, numbers
+from minigrad.autograd.numerical import (
+    along,
+    as_tuple,
+    direction,
+    engine_of,
+    jacobian,
+    needing_grad,
+    numbers,
+)
 
 
 class GradcheckError(RuntimeError):
@@ -24,7 +32,7 @@ class GradcheckError(RuntimeError):
 
 @dataclass(frozen=True)
 class _Settings:
-    """The options of a check; `order` 2 if the function checked is itself a gradient."""
+    """The options of a check; `grads_from` as in `Evidence`."""
 
     eps: float
     atol: float
@@ -34,7 +42,7 @@ class _Settings:
     check_grad_dtypes: bool
     fast_mode: bool
     masked: bool | None
-    order: int
+    grads_from: int | None = None
 
 
 def gradcheck(
@@ -77,9 +85,7 @@ def gradcheck(
     if check_batched_forward_grad and not check_forward_ad:
         raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
     _refuse(check_forward_ad=check_forward_ad, check_batched_grad=check_batched_grad)
-    settings = _Settings(
-        eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode, masked, order=1
-    )
+    settings = _Settings(eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode, masked)
     return _verdict(func, as_tuple(inputs), settings, raise_exception)
 
 
@@ -129,12 +135,20 @@ def gradgradcheck(
         if not seeds:
             raise ValueError("gradgradcheck expects func to have an output that requires grad: it has no gradient")
         args, grads = values[: len(arguments)], values[len(arguments) :]
-        targets = [x for x in args if is_tensor(x) and x.requires_grad]
+        targets = [args[i] for i in needing_grad(args)]
         found = engine.grad(_differentiable(func(*args)), targets, grads, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
 
     settings = _Settings(
-        eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode, masked, order=2
+        eps,
+        atol,
+        rtol,
+        nondet_tol,
+        check_undefined_grad,
+        check_grad_dtypes,
+        fast_mode,
+        masked,
+        len(needing_grad(arguments)),
     )
     return _verdict(gradient, arguments + seeds, settings, raise_exception)
 
@@ -181,8 +195,8 @@ class _Check:
 
     def __init__(self, func: Callable, inputs: tuple[Any, ...], settings: _Settings) -> None:
         self.func, self.inputs, self.settings = func, inputs, settings
-        self.engine: Engine = engine_of(inputs)
-        self.places = [i for i, x in enumerate(inputs) if is_tensor(x) and x.requires_grad]
+        self.engine = engine_of(inputs)
+        self.places = needing_grad(inputs)
         self.leaves = [inputs[i] for i in self.places]
 
     def run(self) -> None:
@@ -290,7 +304,7 @@ class _Check:
         u and v have both signs: mistakes that cancel in a sum, as a transposed Jacobian's do, cannot hide from them.
         """
         rng = np.random.default_rng(0)
-        us, vs = ([_direction(rng, t.shape) for t in tensors] for tensors in (self.leaves, self.outputs))
+        us, vs = ([direction(rng, t.shape) for t in tensors] for tensors in (self.leaves, self.outputs))
         eps = self.settings.eps
         moved = [along(self.func, self.inputs, p, u, eps) for p, u in zip(self.places, us, strict=True)]
         pulled = [self.pulled(output, [v]) for output, v in zip(self.outputs, vs, strict=True)]
@@ -313,7 +327,7 @@ class _Check:
         s = self.settings
         evidence = Evidence(
             self.func, self.inputs, self.places, self.columns, self.outputs, i, j, analytical, numerical,
-            s.eps, s.atol, s.rtol, s.order,
+            s.eps, s.atol, s.rtol, s.grads_from,
         )  # fmt: skip
         raise GradcheckError(report(evidence, likely_cause(evidence), fast))
 
@@ -321,7 +335,7 @@ class _Check:
         """No output requires grad, so none may depend on the inputs."""
         for j, place in enumerate(self.places):
             if self.settings.fast_mode:
-                u = _direction(np.random.default_rng(0), self.leaves[j].shape)
+                u = direction(np.random.default_rng(0), self.leaves[j].shape)
                 slopes = along(self.func, self.inputs, place, u, self.settings.eps)
                 allowed = self.settings.nondet_tol
             else:
@@ -385,12 +399,6 @@ class _Check:
                         f'"tools/autograd/derivatives.yaml"\n{which}, but input {j} got a '
                         f"gradient of up to {np.abs(numbers(g)).max():.3g}."
                     )
-
-
-def _direction(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
-    """A random vector of length 1, in the shape of a tensor; none of its elements is near 0."""
-    u = np.asarray(rng.uniform(0.5, 1, tuple(shape)) * rng.choice([-1.0, 1.0], tuple(shape)))
-    return u / max(float(np.linalg.norm(u)), 1e-300)
 
 
 def _warn_of_undefined() -> None:

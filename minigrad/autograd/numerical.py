@@ -57,6 +57,11 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
+def needing_grad(values: Sequence[Any]) -> list[int]:
+    """Where in `values` the tensors that require grad stand."""
+    return [i for i, x in enumerate(values) if is_tensor(x) and x.requires_grad]
+
+
 def numbers(tensor: Any) -> np.ndarray:
     """A copy of the values on the CPU, in float64."""
     return np.array(tensor.detach().double().cpu().numpy())
@@ -119,3 +124,9 @@ def along(func: Callable, inputs: Sequence[Any], index: int, direction: np.ndarr
     """The derivative of each floating point output along a `direction` of `inputs[index]`: two calls at any size."""
     step = inputs[index].new_tensor(direction * eps)
     return [(b - a) / (2 * eps) for a, b in on_both_sides(func, inputs, index, ..., step, eps)]
+
+
+def direction(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
+    """A random vector of length 1, in the shape of a tensor; none of its elements is near 0."""
+    u = np.asarray(rng.uniform(0.5, 1, tuple(shape)) * rng.choice([-1.0, 1.0], tuple(shape)))
+    return u / max(float(np.linalg.norm(u)), 1e-300)
