@@ -87,9 +87,12 @@ def _replaced(hook: Any, returned: Any, tensors: tuple[Any, ...], grads: Any, cr
 
 
 def _checked(hook: Any, replaced: Any, tensor: Any) -> Any:
-    """What a hook returned for a gradient: a tensor of the same shape."""
+    """What a hook returned for a gradient: a tensor of the same dtype and shape."""
     if not isinstance(replaced, Variable):
         raise TypeError(f"expected Variable, but hook returned '{type(replaced).__name__}': return a Tensor or None")
+    new: Any = replaced
+    if tensor is not None and new.type() != tensor.type():
+        raise RuntimeError(f"hook '{_name(hook)}' has changed the type of value (was {tensor.type()} got {new.type()})")
     if tensor is not None and replaced.array.shape != tensor.array.shape:
         raise RuntimeError(f"hook '{_name(hook)}' has changed the size of value")
     return replaced

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from minigrad.autograd.variable import Variable
+from minigrad.nn import global_hooks
+from minigrad.nn.global_hooks import registered
 from minigrad.nn.parameter import Buffer, Parameter
 
 REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -42,6 +44,8 @@ class Members:
             raise TypeError(
                 f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
             )
+        if param is not None:
+            param = registered(global_hooks.parameter_registration, self, name, param)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
@@ -51,7 +55,7 @@ class Members:
             raise TypeError(
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
             )
-        self._buffers[name] = tensor
+        self._buffers[name] = registered(global_hooks.buffer_registration, self, name, tensor)
         (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
 
     def add_module(self, name: str, module: Any) -> None:
@@ -59,7 +63,7 @@ class Members:
         if module is not None and not isinstance(module, Members):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name("module", "_modules", name)
-        self._modules[name] = module
+        self._modules[name] = registered(global_hooks.module_registration, self, name, module)
 
     register_module = add_module
 
@@ -89,13 +93,13 @@ class Members:
             self._parameters[name] = None
         elif isinstance(value, Members):
             self._make_room(name, "_modules", "module")
-            self._modules[name] = value
+            self._modules[name] = registered(global_hooks.module_registration, self, name, value)
         elif name in own.get("_modules", ()):
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
                 )
-            self._modules[name] = None
+            self._modules[name] = registered(global_hooks.module_registration, self, name, None)
         elif isinstance(value, Buffer):
             self._make_room(name, "_buffers", "buffer")
             self.register_buffer(name, value, value.persistent)
@@ -105,7 +109,7 @@ class Members:
                     f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None "
                     f"expected)"
                 )
-            self._buffers[name] = value
+            self._buffers[name] = registered(global_hooks.buffer_registration, self, name, value)
         else:
             object.__setattr__(self, name, value)
 

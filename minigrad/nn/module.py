@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from minigrad import backend
-from minigrad.autograd.hooks import RemovableHandle
 from minigrad.autograd.variable import Variable
-from minigrad.nn import state
+from minigrad.nn import global_hooks, state
+from minigrad.nn.hooks import ModuleHooks, call_with_hooks
 from minigrad.nn.members import Members
 
 
-class Module(Members):
+class Module(ModuleHooks, Members):
     """A function with parameters: subclasses make them in `__init__` and compute with them in `forward`.
 
     A Parameter, Module or registered buffer that is assigned to an attribute is found by `parameters()`, `to()`,
@@ -25,69 +25,19 @@ class Module(Members):
     training: bool
 
     def __init__(self) -> None:
-        super().__init__()
-        self.__dict__.update(_forward_hooks={}, _forward_pre_hooks={}, _hooks_with_kwargs=set())
+        Members.__init__(self)
+        ModuleHooks.__init__(self)
 
     # -- calling ---------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._forward_hooks or self._forward_pre_hooks:
-            return self._call_with_hooks(args, kwargs)
+        if self._hooked or global_hooks.around_calls:
+            return call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     def forward(self, *input: Any) -> Any:
         """What the module computes; each subclass has its own."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for key, hook in list(self._forward_pre_hooks.items()):
-            if key in self._hooks_with_kwargs:
-                if (changed := hook(self, args, kwargs)) is not None:
-                    if not isinstance(changed, tuple) or len(changed) != 2:
-                        raise RuntimeError(
-                            f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got "
-                            f"{changed}."
-                        )
-                    args, kwargs = changed
-            elif (changed := hook(self, args)) is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
-        for key, hook in list(self._forward_hooks.items()):
-            with_kwargs = key in self._hooks_with_kwargs
-            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            result = result if changed is None else changed
-        return result
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
-
-        With `with_kwargs` it is `hook(module, args, kwargs)`, which may return a new pair of both.
-        """
-        return self._add_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after `forward`; what it returns replaces the output.
-
-        With `with_kwargs` it is `hook(module, args, kwargs, output)`.
-        """
-        return self._add_hook(self._forward_hooks, hook, prepend, with_kwargs)
-
-    def _add_hook(
-        self, hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool, with_kwargs: bool
-    ) -> RemovableHandle:
-        handle = RemovableHandle(hooks)
-        if with_kwargs:
-            self._hooks_with_kwargs.add(handle.id)
-        later = dict(hooks) if prepend else {}
-        if prepend:
-            hooks.clear()
-        hooks[handle.id] = hook
-        hooks.update(later)
-        return handle
 
     # -- doing something to all ----------------------------------------------------------------------------------------
 

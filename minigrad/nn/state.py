@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,21 +28,39 @@ class _IncompatibleKeys(NamedTuple):
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
-def state_dict(self: Module, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+def state_dict(self: Module, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
     """All parameters and persistent buffers by dotted name, on the memory that the module uses, without history.
 
     With `keep_vars` they are the parameters themselves; `destination` is the dict to add to, `prefix` goes before
-    names.
+    names. The three may still be given by position, with a warning.
     """
+    if args:
+        warnings.warn(
+            "Positional args are being deprecated, use kwargs instead. Refer to "
+            "https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for details.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        given: tuple[Any, ...] = (destination, prefix, keep_vars)
+        destination, prefix, keep_vars = args + given[len(args) :]
     if destination is None:
         destination = OrderedDict()  # with, as torch keeps it, the version of each module's layout as an attribute
         destination._metadata = OrderedDict()
+    about = {"version": self._version}
     if hasattr(destination, "_metadata"):
-        destination._metadata[prefix[:-1]] = {"version": self._version}
+        destination._metadata[prefix[:-1]] = about
+    for hook in self._state_dict_pre_hooks.values():
+        hook(self, prefix, keep_vars)
     self._save_to_state_dict(destination, prefix, keep_vars)
     for name, child in self._modules.items():
         if child is not None:
             child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+    for hook in self._state_dict_hooks.values():
+        returned = hook(self, destination, prefix, about)
+        if returned is not None:
+            if getattr(hook, "_from_public_api", False):
+                raise RuntimeError("state_dict post-hook must return None")
+            destination = returned
     return destination
 
 
@@ -68,20 +87,32 @@ def load_state_dict(
     """
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-    metadata = getattr(state_dict, "_metadata", None) or {}
+    metadata = getattr(state_dict, "_metadata", None)
+    copied: Any = OrderedDict(state_dict)  # which the modules and their hooks may change
+    if metadata is not None:
+        copied._metadata = metadata
     missing: list[str] = []
     unexpected: list[str] = []
     errors: list[str] = []
 
     def load(module: Module, given: Mapping[str, Any], prefix: str) -> None:
-        about = {**metadata.get(prefix[:-1], {}), "assign_to_params_buffers": assign}
+        about = dict((metadata or {}).get(prefix[:-1], {}))
+        if assign:
+            about["assign_to_params_buffers"] = True
         module._load_from_state_dict(given, prefix, about, True, missing, unexpected, errors)
         for name, child in module._modules.items():
             if child is not None:
                 below = f"{prefix}{name}."
                 load(child, {k: v for k, v in given.items() if k.startswith(below)}, below)
+        keys = _IncompatibleKeys(missing, unexpected)
+        for hook in module._load_state_dict_post_hooks.values():
+            if hook(module, keys) is not None:
+                raise AssertionError(
+                    "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
+                    "values, if incompatible_keys need to be modified, it should be done inplace."
+                )
 
-    load(self, dict(state_dict), "")
+    load(self, copied, "")
     if strict:
         for names, what in ((unexpected, "Unexpected"), (missing, "Missing")):
             if names:
@@ -104,6 +135,9 @@ def load_own(
     error_msgs: list[str],
 ) -> None:
     """Load the module's own parameters and buffers from the entries under `prefix`, and add to the three lists."""
+    for hook, with_module in self._load_state_dict_pre_hooks.values():
+        about_self = (self,) if with_module else ()
+        hook(*about_self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
     own = _own_state(self)
     for name, tensor in own.items():
         key = prefix + name

@@ -1,0 +1,5 @@
+"""torch.utils.hooks: the handle that takes a hook out again."""
+
+from minigrad.autograd.hooks import RemovableHandle
+
+__all__ = ["RemovableHandle"]
