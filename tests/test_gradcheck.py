@@ -152,6 +152,7 @@ CHECKS = {
     "a constant among the inputs": lambda T, c: c(T.mul, (T.ones(2), *leaves(T, (2,)))),
     "stride 0": lambda T, c: c(T.sin, (leaf(T, [1.0]).expand(3),)),
     "not contiguous": lambda T, c: c(T.sin, (leaves(T, (2, 3))[0].detach().t().requires_grad_(),)),
+    "reversed": lambda T, c: c(T.sin, (leaves(T, (3,))[0].detach().flip(0).requires_grad_(),)),
     "the same twice": lambda T, c: c(T.mul, leaves(T, (2,)) * 2),
     "no output requires grad, but depends": lambda T, c: c(lambda x: x.detach() * 2, leaves(T, (2,))),
     "no output requires grad": lambda T, c: c(lambda x: x.detach().round(), leaves(T, (2,))),

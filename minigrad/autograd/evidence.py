@@ -86,8 +86,11 @@ class Evidence:
 SHOWN = 8  # rows and columns of a Jacobian
 
 
-def report(e: Evidence, cause: str, fast: tuple[float, float] | None = None) -> str:
-    """The text of the error; `fast` are v' J u, numerical and analytical, where only those were compared."""
+def report(e: Evidence, cause: str | None, fast: tuple[float, float] | None = None) -> str:
+    """The text of the error; `fast` are v' J u, numerical and analytical, where only those were compared.
+
+    No cause: then only those are wrong.
+    """
     head = f"Jacobian mismatch for output {e.i} with respect to input {e.j},\n"
     if fast is None:
         return head + _jacobians(e) + _findings(e, cause)
@@ -97,7 +100,7 @@ def report(e: Evidence, cause: str, fast: tuple[float, float] | None = None) -> 
         f"The Jacobians themselves (slow mode):\n\n{_jacobians(e)}"
         f"The max per-element difference (slow mode) is: {np.abs(e.given - e.analytical).max(initial=0)}.\n"
     )
-    if not e.wrong.any():
+    if cause is None:
         return head + (
             "\nFast gradcheck failed but element-wise differences are small. This means that the test might've passed "
             "in slow_mode! Call with fast_mode=False."
@@ -121,7 +124,7 @@ def _jacobians(e: Evidence) -> str:
     return text + f"({'; '.join(['a row for each element of the input', *note])})\n"
 
 
-def _findings(e: Evidence, cause: str) -> str:
+def _findings(e: Evidence, cause: str | None) -> str:
     row, column = _worst(e)
     n, a = e.given[row, column], e.analytical[row, column]
     lines = [
