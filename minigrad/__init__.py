@@ -3,7 +3,7 @@
 import warnings as _warnings
 
 from minigrad import allocator as _allocator
-from minigrad import autograd, cuda, nn, optim, utils
+from minigrad import autograd, cuda, func, nn, optim, utils
 from minigrad.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from minigrad.autograd.mode import is_inference_mode_enabled
 from minigrad.backend import (
@@ -24,6 +24,7 @@ from minigrad.backend import (
     uint8,
 )
 from minigrad.backend import bool_ as bool
+from minigrad.func import vmap
 from minigrad.legacy import *
 from minigrad.ops import *
 from minigrad.ops import tensor as tensor  # the function: `minigrad.tensor` was the module until here

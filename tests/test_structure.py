@@ -20,7 +20,7 @@ LAYERS = [
     ["ops"],
     ["tensor_ops", "tensor_inplace", "tensor_convert", "tensor", "legacy", "cuda"],
     ["nn.parameter", "serialization", "optim", "utils"],
-    ["nn", "vision"],
+    ["nn", "func", "vision"],
     ["__init__"],
     ["training", "comparison", "cli", "__main__"],
 ]

@@ -1,5 +1,6 @@
 """Automatic differentiation: `backward`, `grad`, gradient modes, and `Function` for operations of one's own."""
 
+from minigrad.autograd import functional
 from minigrad.autograd.backward import backward, grad
 from minigrad.autograd.function import Function
 from minigrad.autograd.gradcheck import gradcheck, gradgradcheck
@@ -11,6 +12,7 @@ __all__ = [
     "Node",
     "backward",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
