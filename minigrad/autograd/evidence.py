@@ -62,8 +62,12 @@ class Evidence:
 
     def doubt(self, precision: float) -> float:
         """How far such differences may be off: the rounding of the largest values, over the steps, and some."""
-        largest = max(np.abs(self.analytical).max(initial=0), np.abs(numbers(self.output)).max(initial=0))
-        return 20 * precision ** (2 / 3) * float(largest)
+        return 20 * precision ** (2 / 3) * self.largest
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest value of the output or of its gradient."""
+        return float(max(np.abs(values).max(initial=0) for values in (self.analytical, numbers(self.output))))
 
     @cached_property
     def numerical(self) -> np.ndarray:
@@ -73,8 +77,8 @@ class Evidence:
 
     def close(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Equal as far as differences can tell."""
-        largest = np.abs(b).max(initial=0)
-        return a.shape == b.shape and np.allclose(a, b, 1e-3, 1e-6 * largest + self.doubt(self.precision))
+        slack = 1e-6 * np.abs(b).max(initial=0) + self.doubt(self.precision)
+        return a.shape == b.shape and np.allclose(a, b, 1e-3, slack)
 
     def explains(self, expected: np.ndarray) -> bool:
         """True if the analytical Jacobian is `expected`, and that is another one than the numerical."""
@@ -136,7 +140,8 @@ def _findings(e: Evidence, cause: str | None) -> str:
         lines.append(f"Input {e.j} is argument {e.places[e.j]} of the function: only those that require grad count.")
     if others := [j for j in range(len(e.places)) if j != e.j]:
         right = [j for j in others if np.allclose(e.all_analytical[j], e.all_numerical[e.i][j], e.rtol, e.atol)]
-        lines.append(f"The gradients of its other inputs: {', '.join(f'{j} {_verdict(j in right)}' for j in others)}.")
+        verdicts = [f"{j} {'right' if j in right else 'wrong too'}" for j in others]
+        lines.append(f"The gradients of its other inputs: {', '.join(verdicts)}.")
     if e.grads_from is not None:
         lines.append(
             f"This is the second derivative: outputs are gradients of the function, inputs from {e.grads_from} on its "
@@ -162,10 +167,6 @@ def _common_place(e: Evidence) -> str:
         if any(text != ":" for text in index):
             texts.append(f"{name}[{', '.join(index)}]")
     return f", all at {' and '.join(texts)}" if texts else ""
-
-
-def _verdict(right: bool) -> str:
-    return "right" if right else "wrong too"
 
 
 def place_in(what: str, number: int, shape: tuple[int, ...], flat_index: Any) -> str:

@@ -19,6 +19,7 @@ from minigrad.autograd.numerical import (
     along,
     as_tuple,
     direction,
+    drawn_like,
     engine_of,
     jacobian,
     needing_grad,

@@ -130,3 +130,13 @@ def direction(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
     """A random vector of length 1, in the shape of a tensor; none of its elements is near 0."""
     u = np.asarray(rng.uniform(0.5, 1, tuple(shape)) * rng.choice([-1.0, 1.0], tuple(shape)))
     return u / max(float(np.linalg.norm(u)), 1e-300)
+
+
+def drawn_like(output: Any, with_gaps: bool) -> Any:
+    """A leaf shaped like `output`, uniform in [-1, 1); torch draws the same numbers from the same seed."""
+    drawn = output.detach().new_empty(output.shape).uniform_(-1, 1)
+    if with_gaps and drawn.ndim:
+        wide = drawn.new_empty((*drawn.shape[:-1], 2 * drawn.shape[-1]))
+        wide[..., ::2] = drawn
+        drawn = wide[..., ::2]
+    return drawn.requires_grad_()
