@@ -204,7 +204,22 @@ def test_copies_have_the_hooks_too(duplicate):
 def test_a_module_has_torchs_attributes_and_registrations_torchs_arguments():
     def program(T):
         net = T.nn.Identity()
-        return sorted(vars(net)), attempt(lambda: net.register_forward_hook(print, True)) is None
+        error = attempt(lambda: net.register_forward_hook(print, True))
+        return sorted({*vars(net)} - {"_hooked"}), type(error).__name__
+
+    same(program)
+
+
+def test_a_module_whose_init_was_not_called_cannot_be_called():
+    def program(T):
+        class Forgetful(T.nn.Module):
+            def __init__(self):
+                self.scale = 3
+
+            def forward(self, x):
+                return x * self.scale
+
+        return attempt(lambda: Forgetful()(T.ones(1)))
 
     same(program)
 

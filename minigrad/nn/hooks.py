@@ -32,11 +32,12 @@ REGISTRIES = (
 class ModuleHooks:
     """The hooks of a module, by torch's names. Each registration returns a handle whose `remove()` undoes it."""
 
-    _hooked = False  # whether a call has to look at the module's hooks: true once one has been registered
+    _hooked = True  # whether a call looks at the module's hooks: not from `__init__` until one is registered
     _is_full_backward_hook: bool | None  # of the backward hooks, of which a module has one kind
 
     def __init__(self) -> None:
-        self.__dict__.update({kind: OrderedDict() for kind in REGISTRIES}, _is_full_backward_hook=None)
+        hooks: dict[str, Any] = {kind: OrderedDict() for kind in REGISTRIES}
+        self.__dict__.update(hooks, _is_full_backward_hook=None, _hooked=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         ModuleHooks.__init__(self)
@@ -162,21 +163,21 @@ class HookedCall:
         self.module, self.args, self.kwargs = module, args, kwargs
         self.result: Any = None
         self.begun: set[int] = set()  # the forward hooks that have been called
+        self.full, self.legacy = self._backward_hooks()
 
     def run(self) -> Any:
         """The result of `forward`, as the hooks have left it."""
         module = self.module
-        full, legacy = self._backward_hooks()
         self._run_pre_hooks()
-        if full is not None:
-            self.args = full.watch_inputs(self.args)
+        if self.full is not None:
+            self.args = self.full.watch_inputs(self.args)
         self.result = module.forward(*self.args, **self.kwargs)
         for key, hook in [*global_hooks.forward.items(), *module._forward_hooks.items()]:
             self._run_forward_hook(key, hook)
-        if full is not None:
-            self.result = full.watch_output(self.result)
-        if legacy:
-            watch_last_node(module, legacy, self.args, self.result)
+        if self.full is not None:
+            self.result = self.full.watch_output(self.result)
+        if self.legacy:
+            watch_last_node(module, self.legacy, self.args, self.result)
         return self.result
 
     def _backward_hooks(self) -> tuple[BackwardHooks | None, list[Callable[..., Any]]]:
