@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections import namedtuple
 from contextlib import ExitStack, contextmanager
 
 import hypothesis.strategies as st
@@ -226,6 +227,8 @@ def test_a_module_whose_init_was_not_called_cannot_be_called():
 
 # -- backward ----------------------------------------------------------------------------------------------------------
 
+Pair = namedtuple("Pair", ["first", "second"])
+
 FUNCTIONS = {
     "one of two outputs used": (lambda T: lambda a, b: (a * 2, b * 3), lambda out: out[0], (1, 1)),
     "both outputs used": (lambda T: lambda a, b: (a * 2, b * 3), lambda out: out[0] * out[1], (1, 1)),
@@ -242,6 +245,7 @@ FUNCTIONS = {
     "a list as output": (lambda T: lambda a: [a * 2], lambda out: out[0], (1,)),
     "a dict as output": (lambda T: lambda a: {"a": a * 2}, lambda out: out["a"], (1,)),
     "a nested output": (lambda T: lambda a: ((a * 2,), a * 3), lambda out: out[0][0] + out[1], (1,)),
+    "a named tuple as output": (lambda T: lambda a: Pair(a * 2, a * 3), lambda out: out.first * out.second, (1,)),
     "None as output": (lambda T: lambda a: None, lambda out: out, (1,)),
 }
 
@@ -514,6 +518,7 @@ def test_global_hooks_come_before_a_modules_own():
         return seen, out, x.grad
 
     same(program)
+    assert not global_hooks.around_calls, "calls would go on to look for hooks"
 
 
 def test_global_hooks_that_are_always_called():
