@@ -16,7 +16,7 @@ def is_anomaly_enabled() -> bool:
 
 def is_anomaly_check_nan_enabled() -> bool:
     """True while backward refuses gradients that are nan."""
-    return mode.watcher is not None and mode.watcher.check_nan
+    return mode.watcher is None or mode.watcher.check_nan
 
 
 def _switch(anomaly: bool, check_nan: bool) -> None:
@@ -30,7 +30,7 @@ class set_detect_anomaly:
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.previous = is_anomaly_enabled(), is_anomaly_check_nan_enabled()
-        _switch(mode, mode and check_nan)
+        _switch(mode, check_nan)
 
     def __enter__(self) -> None:
         pass

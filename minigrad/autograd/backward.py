@@ -11,7 +11,7 @@ from minigrad.autograd.accumulate import accumulate, accumulate_with_hooks
 from minigrad.autograd.engine import run
 from minigrad.autograd.hooks import keep_gradient
 from minigrad.autograd.mode import set_grad_enabled
-from minigrad.autograd.node import edge_of
+from minigrad.autograd.node import AccumulateGrad, edge_of
 from minigrad.autograd.variable import Variable, wrap
 
 CYCLE_WARNING = (
@@ -23,7 +23,7 @@ CYCLE_WARNING = (
 
 
 def _as_list(value: Any) -> list[Any]:
-    return [value] if isinstance(value, Variable) else list(value)
+    return [value] if isinstance(value, Variable) or hasattr(value, "output_nr") else list(value)
 
 
 def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
@@ -132,7 +132,9 @@ def grad(
     return tuple(results)
 
 
-def _wanted_edge(t: Variable) -> Any:
+def _wanted_edge(t: Any) -> Any:
+    if not isinstance(t, Variable):  # a GradientEdge
+        return t.node.variable if isinstance(t.node, AccumulateGrad) else t.node, t.output_nr
     edge = edge_of(t)
     if edge is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from minigrad import backend
 from minigrad.autograd.accumulate import accumulate, accumulate_with_hooks, retain
@@ -36,6 +36,21 @@ def reachable(edges: Sequence[Edge]) -> tuple[list[Node], dict[Any, int]]:
     return order, waiting
 
 
+class Walk(NamedTuple):
+    """What hooks may ask of the walk that calls them."""
+
+    order: list[Node]
+    leaves: dict[Any, int]
+    useful: set[Node] | None
+    capture: dict[Any, Any]
+
+    def passes(self, edge: Edge) -> bool:
+        """True if a gradient will come to `edge`."""
+        if self.useful is not None:
+            return edge[0] in self.useful or _key(edge) in self.capture
+        return edge[0] in self.leaves or edge[0] in set(self.order)
+
+
 def walk(
     roots: Sequence[Edge],
     gradients: Sequence[Any],
@@ -57,6 +72,7 @@ def walk(
     capture = {} if wanted is None else {_key(edge): None for edge in wanted}
     useful = None if wanted is None else _leading_to(capture, order, run_wanted)
     first = {edge[0] for edge in roots}  # whose hooks are called in any case
+    mode.walk = Walk(order, waiting, useful, capture)
     arrived: dict[Any, Any] = {}  # by _key: the gradient so far
     owned: set[Any] = set()
     watcher = mode.watcher
@@ -167,7 +183,7 @@ def run(
 ) -> list[Any]:
     """`walk` from tensors: their gradients as tensors in, the wanted gradients as tensors out."""
     roots = [edge_of(t) or (t, 0) for t in tensors]
-    before = mode.grad, mode.inference
+    before, outer = (mode.grad, mode.inference), mode.walk
     set_mode(create_graph, False, mode.watcher)
     try:
         if create_graph:
@@ -175,4 +191,5 @@ def run(
         results = walk(roots, [g.array for g in gradients], keep_graph, False, wanted, run_wanted)
     finally:
         set_mode(*before, mode.watcher)
+        mode.walk = outer
     return [None if g is None else wrap(g) for g in results]

@@ -14,6 +14,8 @@ class _Mode(threading.local):
     inference = False  # new tensors are inference tensors: no history, no version counter
     watcher: Any = None  # told of every node recorded: anomaly detection, hooks on saved tensors
     recording: Any = True  # the three in one, for recorders: None in inference mode, False, True, or the watcher
+    hooks_refused: str | None = None  # why no hooks on saved tensors may be asked for
+    walk: Any = None  # the backward walk that is going on
 
 
 mode = _Mode()

@@ -17,11 +17,14 @@ Edge = tuple[Any, int]
 
 OF_THE_ENGINE = frozenset(("AccumulateGrad", "CopyBackwards", "CopySlices"))  # torch names them in full
 
-FREED = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
-    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+FREED_WHEN = (
+    "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
     "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
     "after calling backward."
+)
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    f"freed). {FREED_WHEN}"
 )
 
 

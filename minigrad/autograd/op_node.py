@@ -8,7 +8,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.codegen import constant_names, saved_names, shape_names
 from minigrad.autograd.declaration import Declaration, Rule
-from minigrad.autograd.node import FREED, Node
+from minigrad.autograd.node import FREED, FREED_WHEN, Node
 from minigrad.autograd.saved import TWICE, Packed, PackedValues
 from minigrad.autograd.trace import place_of, told
 from minigrad.autograd.variable import Variable, wrap
@@ -145,7 +145,7 @@ class SavedTensor:
         """Keep what `pack_hook` makes of the tensor in its place, until `unpack_hook` gives it back."""
         node = self.node
         if node.saved is None:
-            raise RuntimeError(FREED)
+            raise RuntimeError(f"Calling register_hooks on a saved tensor after it has been freed. {FREED_WHEN}")
         values = node.saved.values if isinstance(node.saved, PackedValues) else list(node.saved)
         if isinstance(values[self.place], Packed):
             raise RuntimeError(TWICE)

@@ -16,10 +16,11 @@ TWICE = (
 class Packed:
     """One saved tensor in the form that a pack hook gave it."""
 
-    __slots__ = ("unpack_hook", "value")
+    __slots__ = ("shape", "unpack_hook", "value")
 
     def __init__(self, tensor: Any, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
         version = None if tensor.counter is None else tensor.counter[0]
+        self.shape = tensor.array.shape
         self.value, self.unpack_hook = pack(tensor), unpack
         if version is not None and tensor.counter[0] != version:
             raise RuntimeError(
@@ -35,6 +36,11 @@ class Packed:
             raise TypeError(
                 f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
                 f"{type(tensor).__name__}"
+            )
+        if tensor.array.shape != self.shape:
+            raise RuntimeError(
+                f"a saved tensor of shape {list(self.shape)} was unpacked in shape {list(tensor.array.shape)}: the "
+                f"unpack hook must give back what the pack hook was given"
             )
         return tensor.array
 

@@ -16,11 +16,11 @@ class Watcher:
     """Is told of every node recorded, while anomaly detection is on or saved tensors are to be packed.
 
     anomaly    remember where in the program each node was recorded
-    check_nan  on the walk, refuse gradients that are nan
+    check_nan  with it, refuse gradients that are nan on the walk
     hooks      pairs (pack, unpack); the last one serves
     """
 
-    def __init__(self, anomaly: bool = False, check_nan: bool = False, hooks: tuple[Any, ...] = ()) -> None:
+    def __init__(self, anomaly: bool = False, check_nan: bool = True, hooks: tuple[Any, ...] = ()) -> None:
         self.anomaly, self.check_nan, self.hooks = anomaly, check_nan, hooks
         self.running: Node | None = None  # the node whose backward is recording other nodes
 
@@ -125,7 +125,7 @@ def _run_traced(node: Node, run: Any, grads: Any, watcher: Watcher) -> Sequence[
     before, watcher.running = watcher.running, node
     try:
         results = run(grads)
-        if watcher.check_nan:
+        if watcher.anomaly and watcher.check_nan:
             _refuse_nan(node, results, grads)
         return results
     except Exception:

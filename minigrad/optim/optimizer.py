@@ -12,6 +12,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.mode import enable_grad
 from minigrad.autograd.promotion import shape_error
+from minigrad.autograd.trace import caller
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import Array, np
 from minigrad.optim.hooks import OptimizerHooks
@@ -84,6 +85,7 @@ class Optimizer(OptimizerHooks):
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        place = caller()  # for the error about a parameter that backward still needed
         for group in self.param_groups:
             params = [p for p in group["params"] if p.gradient is not None]
             if group.get("capturable") or group.get("differentiable"):
@@ -93,6 +95,7 @@ class Optimizer(OptimizerHooks):
                 if "xp" in self._update_names:
                     options["xp"] = backend.module_of(p.array)
                 self._update_parameter(p, group, options)
+                p.counter[:] = p.counter[0] + 1, place
         return loss
 
     def _update_parameter(self, p: Any, group: dict[str, Any], options: dict[str, Any]) -> None:
@@ -120,7 +123,6 @@ class Optimizer(OptimizerHooks):
             raise shape_error(type(self).__name__, [*arrays.values(), g, array], error) from None
         if len(arrays) > known:
             self._keep(p, {name: a for name, a in arrays.items() if not state or state.get(name) is None})
-        p.counter[0] += 1
 
     def _update_in_pieces(self, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]) -> None:
         """`update` on corresponding stretches of memory, one after the other.

@@ -1,4 +1,5 @@
-"""torch.utils: `data`, datasets and how they are read in batches; `hooks`, the handle that removes one."""
+"""torch.utils: `data`, datasets and how they are read in batches; `checkpoint`, time for memory; `hooks`, handles."""
 
+from minigrad.utils import checkpoint as checkpoint
 from minigrad.utils import data as data
 from minigrad.utils import hooks as hooks
