@@ -21,6 +21,7 @@ LAYERS = [
     ["tensor_ops", "tensor_inplace", "tensor_convert", "tensor", "legacy", "cuda"],
     ["nn.parameter", "serialization", "optim", "utils"],
     ["nn", "func", "vision"],
+    ["testing"],
     ["__init__"],
     ["training", "comparison", "cli", "__main__"],
 ]
