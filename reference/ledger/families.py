@@ -33,9 +33,10 @@ FAMILIES = {
         trapezoid cumulative_trapezoid diff gradient unique* all any hist* nanmean""",
     "shape": """reshape* view* flatten unflatten ravel transpose* permute* t T H mT mH adjoint squeeze* unsqueeze*
         expand* broadcast_* repeat* tile cat concat* stack *stack meshgrid flip* roll rot90 movedim moveaxis swap*
-        contiguous clone unfold* atleast_* block_diag combinations resolve_* detach resize* alias* lift* positive""",
+        contiguous clone unfold* atleast_* block_diag combinations resolve_* detach resize* alias* lift* positive
+        t_copy unsafe_chunk unsafe_split""",
     "creation and casts": "float double half bfloat16 chalf cfloat cdouble to to_* type_as full* new_* empty* zeros* "
-    "ones* zero_ fill fill_ real imag complex polar copy* item",
+    "ones* zero_ fill fill_ real imag complex polar copy copy_ item",
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -178,7 +177,7 @@ def attempted(program: Callable[[Engine], Any], engine: Engine, seconds: float) 
 
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Raise TooLong in what runs longer (compiled code only when it comes back). Warnings are not compared here."""
+    """Raise TooLong in what runs longer (compiled code only when it comes back)."""
 
     def stop(*_: Any) -> None:
         raise TooLong(f"over {seconds:g} s")
@@ -186,9 +185,7 @@ def limit(seconds: float) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

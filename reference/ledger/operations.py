@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -42,8 +43,13 @@ class Operation:
         """The entry's row: its samples at every level, in every dtype."""
         row = Row(self.name, self.info.name, self.family, self.is_core, self.is_present())
         row.excluded = self.why_excluded()
-        if row.excluded:
-            return row
+        if not row.excluded:
+            with warnings.catch_warnings():  # they are not compared here
+                warnings.simplefilter("ignore")
+                self.fill(row, settings)
+        return row
+
+    def fill(self, row: Row, settings: Settings) -> None:
         for dtype in settings.dtypes:
             second = dtype == "float64" and self.info.supports_gradgrad
             for number, sample in enumerate(islice(self.samples(dtype), settings.samples)):
@@ -54,7 +60,6 @@ class Operation:
             seed_everything(self.name)
             for number, bad in enumerate(islice(self.info.error_inputs("cpu"), settings.samples)):
                 self.enter(row, "errors", "", number, bad.sample_input, self.examine_error(bad, settings), settings)
-        return row
 
     def enter(
         self, row: Row, level: str, dtype: str, number: int, sample: Any, verdict: Verdict, settings: Settings
@@ -72,10 +77,8 @@ class Operation:
     def why_excluded(self) -> str:
         """Why the entry says nothing about a public function's derivatives; empty if it does."""
         name = self.info.name
-        last = name.rpartition(".")[2]
-        if (last.startswith("_") and not last.startswith("__")) or not (has(torch, name) or has(torch.Tensor, name)):
-            return INTERNAL
-        return ""
+        private = any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+        return INTERNAL if private or not (has(torch, name) or has(torch.Tensor, name)) else ""
 
     def is_present(self) -> bool:
         """True if minigrad has a function, or else a method, where torch has one."""

@@ -37,6 +37,12 @@ def totals(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
     return found
 
 
+def errors_total(rows: Iterable[Row]) -> tuple[int, int]:
+    """Of so many rows with bad samples, so many refuse all of them with torch's type of exception."""
+    measured = [row for row in rows if row.status() != "unmeasurable" and row.measured("errors")]
+    return sum(row.passes("errors") for row in measured), len(measured)
+
+
 def cells(row: Row) -> list[str]:
     """A row's counts, "passed/run" with both dtypes together, for each level."""
     texts = []
@@ -74,6 +80,7 @@ def show(rows: Sequence[Row], only_failing: bool = False) -> None:
         if chosen:
             steps = ", ".join(f"{step} {n}/{of}" for step, (n, of) in totals(chosen).items())
             excluded = sum(row.status() == "excluded" for row in chosen)
+            steps += ", exceptions {}/{}".format(*errors_total(chosen))
             print(f"{title}: {steps}" + (f" ({excluded} unmeasurable)" if excluded else ""))
 
 
@@ -83,21 +90,21 @@ def versions() -> dict[str, str]:
 
 def write(rows: Sequence[Row]) -> None:
     """Write parity.json and PARITY.md."""
-    lines = ",\n".join(json.dumps(row.to_json()) for row in rows)
-    head = json.dumps({"note": GENERATED, **versions(), "totals": totals(rows)})[:-1]
-    JSON.write_text(f'{head}, "rows": [\n{lines}\n]}}\n')
-    PAGE.write_text(page(rows))
-
-
-def read() -> dict[str, Row]:
-    """The committed rows by name."""
-    data: dict[str, Any] = json.loads(JSON.read_text())
-    return {row["name"]: Row.from_json(row) for row in data["rows"]}
-
-
-def page(rows: Sequence[Row]) -> str:
-    """The Markdown page: totals, what the columns mean, and a table a family."""
     v = versions()
+    lines = ",\n".join(json.dumps(row.to_json()) for row in rows)
+    head = json.dumps({"note": GENERATED, "versions": v, "totals": totals(rows)})[:-1]
+    JSON.write_text(f'{head}, "rows": [\n{lines}\n]}}\n')
+    PAGE.write_text(page(rows, v))
+
+
+def read() -> tuple[list[Row], dict[str, str]]:
+    """The committed rows, and the versions they were measured with."""
+    data: dict[str, Any] = json.loads(JSON.read_text())
+    return [Row.from_json(row) for row in data["rows"]], data["versions"]
+
+
+def page(rows: Sequence[Row], v: dict[str, str]) -> str:
+    """The Markdown page: totals, what the columns mean, and a table a family."""
     measurable = sum(row.status() != "unmeasurable" for row in rows)
     out = [
         "# Parity with PyTorch",
@@ -114,6 +121,8 @@ def page(rows: Sequence[Row]) -> str:
     ]
     every, core = totals(rows), totals(row for row in rows if row.core)
     out += [f"| {step} | {every[step][0]} of {every[step][1]} | {core[step][0]} of {core[step][1]} |" for step in STEPS]
+    of_core = errors_total(row for row in rows if row.core)
+    out += ["| exceptions, taken alone | {} of {} | {} of {} |".format(*errors_total(rows), *of_core)]
     out += ["", *allowances(rows), "", MEANING]
     for title in sorted({row.family for row in rows}):
         out += [
@@ -133,8 +142,8 @@ def page(rows: Sequence[Row]) -> str:
 MEANING = """\
 In the tables, core operations are in bold, `a/b` is a of b samples equal, and (n) the samples that torch itself
 cannot answer or that hold values minigrad has no kind for (complex, sparse); these are in no count. The second order is
-measured in float64, where PyTorch's own tests measure it; errors compare the type of the exception, and are in no
-total. `status` is the first step that an operation does not pass, and the last column its first failure."""
+measured in float64, where PyTorch's own tests measure it; errors compare the type of the exception, and are
+totalled alone. `status` is the first step that an operation does not pass, and the last column its first failure."""
 
 
 def allowances(rows: Sequence[Row]) -> list[str]:

@@ -148,7 +148,7 @@ def over(function: Any, module: ModuleType) -> Any:
     scope = dict(function.__globals__)
     for name in names_in(function.__code__) & scope.keys():
         scope[name] = translated(scope[name], module)
-    cells = tuple(CellType(translated(cell.cell_contents, module)) for cell in function.__closure__ or ())
+    cells = tuple(CellType(enclosed(cell.cell_contents, module)) for cell in function.__closure__ or ())
     copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells or None)
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
@@ -170,6 +170,11 @@ def translated(value: Any, module: ModuleType) -> Any:
     if isinstance(value, FunctionType) and value.__module__.startswith("torch.testing"):
         return over(value, module)
     return value
+
+
+def enclosed(value: Any, module: ModuleType) -> Any:
+    """What a variable of the function around one written over torch means on `module`."""
+    return over(value, module) if isinstance(value, FunctionType) else translated(value, module)
 
 
 def seeded(module: ModuleType, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
