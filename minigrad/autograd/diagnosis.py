@@ -31,7 +31,7 @@ def not_repeatable(e: Evidence) -> str | None:
 
 def not_finite(e: Evidence) -> str | None:
     for name, values in (("analytical", e.analytical), ("numerical", e.given)):
-        places = np.argwhere(~np.isfinite(values) & e.wrong)
+        places = np.argwhere(~np.isfinite(values))
         if len(places):
             row, column = places[0]
             return (

@@ -134,9 +134,9 @@ def direction(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
 
 def drawn_like(output: Any, with_gaps: bool) -> Any:
     """A leaf shaped like `output`, uniform in [-1, 1); torch draws the same numbers from the same seed."""
-    drawn = output.detach().new_empty(output.shape).uniform_(-1, 1)
-    if with_gaps and drawn.ndim:
-        wide = drawn.new_empty((*drawn.shape[:-1], 2 * drawn.shape[-1]))
-        wide[..., ::2] = drawn
-        drawn = wide[..., ::2]
+    shape = tuple(output.shape)
+    if with_gaps and output.numel() > 1:
+        drawn = output.detach().new_empty((*shape[:-1], 2 * shape[-1])).uniform_(-1, 1)[..., 1::2]
+    else:
+        drawn = output.detach().new_empty(shape).uniform_(-1, 1)
     return drawn.requires_grad_()
