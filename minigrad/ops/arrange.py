@@ -22,14 +22,15 @@ __all__ = ["flip", "fliplr", "flipud", "repeat", "roll", "rot90", "tile", "tril"
 @Op(node="FlipBackward0")
 def flipped(input, dims: tuple, *, xp):
     """With the order along `dims` reversed, a copy."""
-    return xp.flip(input, dims).copy()
+    return xp.flip(input, dims).copy(order="K")
 
 
 @Op(node="RollBackward0")
 def rolled(input, shifts: tuple, dims: tuple, *, xp):
     """Shifted along each of `dims` (without dims, in the flattened tensor); what leaves at one end enters at the "
     "other."""
-    return xp.roll(input, shifts, dims) if dims else xp.roll(input, shifts[0])
+    out = xp.roll(input, shifts, dims) if dims else xp.roll(input, shifts[0])
+    return xp.asarray(out, order="C")
 
 
 @Op(node="Rot90Backward0")

@@ -25,20 +25,20 @@ EMPTY = (0,)  # tensors of this shape fit to any others, as they always did in t
 
 @Op(promote="common", node="CatBackward0")
 def joined(*tensors, dim: int = 0, xp):
-    """`tensors` one after the other along `dim`; those of shape (0,) do not count."""
+    """`tensors` one after the other along `dim`, in row-major order; those of shape (0,) do not count."""
     try:
-        return xp.concatenate(tensors, axis=dim)
+        return xp.asarray(xp.concatenate(tensors, axis=dim), order="C")
     except ValueError:
         dim = _check_fit(tensors, dim)
-        return xp.concatenate([a for a in tensors if a.shape != EMPTY], axis=dim)
+        return xp.asarray(xp.concatenate([a for a in tensors if a.shape != EMPTY], axis=dim), order="C")
 
 
 @Op(promote="common", node="StackBackward0")
 def stacked(*tensors, dim: int = 0, xp):
-    """`tensors`, all of one shape, along a new dim `dim`."""
+    """`tensors`, all of one shape, along a new dim `dim`, in row-major order."""
     new = (*(slice(None),) * normalize_dim(dim, tensors[0].ndim + 1), None)
     try:
-        return xp.concatenate([a[new] for a in tensors], axis=len(new) - 1)
+        return xp.asarray(xp.concatenate([a[new] for a in tensors], axis=len(new) - 1), order="C")
     except (ValueError, IndexError):
         shape = tensors[0].shape
         i, odd = next((i, a.shape) for i, a in enumerate(tensors) if a.shape != shape)

@@ -286,15 +286,19 @@ def strided(input, have: Layout, want: Layout, memory: int, *, xp):
 
 
 @Op
-def restrided(input, have: Layout, want: Layout, memory: int, *, xp):
-    """`input` added to zeros in a memory of `memory` elements as `have` says, and read from it as `want` says."""
+def restrided(input, have: Layout, want: Layout, shared: Layout, memory: int, *, xp):
+    """`input` added to zeros in a memory of `memory` elements as `have` says, and read from it as `want` says.
+
+    What several elements of `shared` lie on is divided among them: an expanded input is one number many times.
+    """
     flat = xp.zeros(memory, input.dtype)
     backend.add_at(flat, have.places(xp), input)
+    flat /= xp.maximum(xp.bincount(shared.places(xp).reshape(-1), minlength=memory), 1)
     return flat[want.places(xp)]
 
 
-for _op in (strided, restrided):
-    _op.derivative(input=lambda g, have, want, memory: restrided(g, want, have, memory))
+strided.derivative(input=lambda g, have, want, memory: restrided(g, want, have, have, memory))
+restrided.derivative(input=lambda g, have, want, shared, memory: restrided(g, want, have, shared, memory))
 
 
 def as_strided(input: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Any:

@@ -1,0 +1,708 @@
+"""Writes random programs for `tests/machine.py`, a statement at a time: each rule below is a kind of statement.
+
+A rule sees what the program has made so far, run on torch, and so can write mostly what works; about one statement in
+ten is refused by torch, on purpose. Avoided is only what torch leaves undefined, each time with the reason.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from tests.machine import Run, made_from
+
+SHAPES = ((3,), (2, 3), (), (2,), (3, 2), (2, 2), (1, 3), (2, 1), (3, 3), (4,), (2, 2, 2), (2, 1, 3), (0,), (2, 0))
+SHAPES = SHAPES[:10] * 2 + SHAPES
+HALVES = (1.0, -0.5, 2.0, 0.0, 1.5, -1.0, 0.5, -2.0, 1.0, 2.5, -1.5)
+NUMBERS = (2, -1, 0.5, 3, -1.5, 0)
+FLOATS = ("T.float64", "T.float64", "T.float64", "T.float32")
+
+
+class NotNow(Exception):
+    """A rule has nothing to work on."""
+
+
+class Writer:
+    """A program in the making; `pick(n)` chooses a number below n."""
+
+    def __init__(self, pick: Callable[[int], int], run: Run) -> None:
+        self.pick, self.run = pick, run
+        self.lines: list[str] = []
+        self.made = 0
+
+    # -- choices
+
+    def one_of(self, options: Sequence[Any]) -> Any:
+        if not options:
+            raise NotNow
+        return options[self.pick(len(options))] if len(options) > 1 else options[0]
+
+    def chance(self, n: int) -> bool:
+        """True once in n times."""
+        return self.pick(n) == n - 1
+
+    def number(self) -> Any:
+        return self.one_of(NUMBERS)
+
+    # -- tensors
+
+    def __getitem__(self, name: str) -> Any:
+        return self.run.names[name]
+
+    def names(self, *conditions: Callable[[Any], bool]) -> list[str]:
+        """The names of tensors that meet all the conditions. What has grown beyond measure is used no more."""
+        return [n for n, t in self.run.tensors().items() if meets(t, (*conditions, tame))]
+
+    def tensor(self, *conditions: Callable[[Any], bool]) -> str:
+        return self.one_of(self.names(*conditions)[::-1])  # the simplest choice is the newest
+
+    def target(self, *conditions: Callable[[Any], bool]) -> str:
+        """A tensor to write into.
+
+        Not a gradient that autograd.grad gave: its memory may be another gradient's too. Not an inference tensor
+        outside of inference_mode: torch refuses, but after it has written.
+        """
+        shared = made_from(self.lines, "T.autograd.grad(")
+        refused = [] if torch.is_inference_mode_enabled() else [lambda t: not t.is_inference()]
+        return self.one_of([n for n in self.names(writable, *refused, *conditions) if n not in shared][::-1])
+
+    def fresh(self) -> str:
+        self.made += 1
+        return f"t{self.made - 1}"
+
+    def literal(self, shape: Sequence[int], values: Sequence[float] = HALVES, dtype: str = "") -> str:
+        """A tensor of `values` written out."""
+        size, start = int(np.prod(shape)), self.pick(len(values))
+        flat = np.array([values[(start + i) % len(values)] for i in range(size)]).reshape(shape)
+        if not size:
+            return f"T.zeros({tuple(shape)}{', dtype=' + dtype if dtype else ''})"
+        return f"T.tensor({flat.tolist()}{', dtype=' + dtype if dtype else ''})"
+
+    def dim(self, name: str, least: int = 1) -> int:
+        """A dim of the tensor, of `least` elements or more, from either end."""
+        shape = self[name].shape
+        dim = self.one_of([d for d, n in enumerate(shape) if n >= least])
+        return dim - len(shape) if self.chance(3) else dim
+
+    def index(self, name: str, dim: int) -> int:
+        n = self[name].shape[dim]
+        return self.pick(n) - (n if self.chance(3) else 0)
+
+    def places(self, n: int, count: int, different: bool) -> str:
+        """An int64 tensor of `count` places below n."""
+        start, step = self.pick(n), 1 if different or self.chance(2) else 0
+        return f"T.tensor({[(start + i * step) % n for i in range(count)]})"
+
+    def key(self, name: str, different: bool = False, basic: bool = False) -> str:
+        """What may stand between the brackets; `different`: which names no element twice."""
+        t = self[name]
+        parts = []
+        kinds = ["slice", "number", "slice", "...", "None", "all", "step"] + ([] if basic else ["list", "mask"])
+        for dim in range(1 + self.pick(t.dim()) if t.dim() else 0):
+            n, kind = t.shape[dim], self.one_of(kinds)
+            if kind == "number" and n:
+                parts.append(str(self.index(name, dim)))
+            elif kind == "list" and n:
+                parts.append(self.places(n, 1 + self.pick(n), different))
+                kinds = ["slice", "all"]
+            elif kind == "mask" and dim == 0 and not parts and t.dim():
+                return f"{name} > {self.number()}"
+            elif kind == "...":
+                parts.append("...")
+                break
+            elif kind == "None" and t.dim() < 3:
+                parts.append("None")
+                break
+            elif kind == "step":
+                parts.append("::2")
+            elif kind == "slice":
+                parts.append(self.one_of(("1:", ":1", ":-1", ":2")))
+            else:
+                parts.append(":")
+        return ", ".join(parts) or "..."
+
+    # -- statements
+
+    def add(self, text: str) -> None:
+        """Write a statement, and run it."""
+        line = "    " * len(self.run.open) + text
+        self.lines.append(line)
+        self.run.step(line)
+
+    def leave(self) -> None:
+        """Go on outside of the innermost `with`."""
+        self.run._leave(len(self.run.open) - 1)
+
+
+def meets(t: Any, conditions: Sequence[Callable[[Any], bool]]) -> bool:
+    try:
+        return all(c(t) for c in conditions)
+    except RuntimeError:  # a view whose history torch refuses to tell
+        return False
+
+
+def tame(t: Any) -> bool:
+    return not t.numel() or bool(t.detach().abs().max() < 30)
+
+
+def floating(t: Any) -> bool:
+    return t.is_floating_point()
+
+
+def wants(t: Any) -> bool:
+    return t.requires_grad
+
+
+def no_wish(t: Any) -> bool:
+    return not t.requires_grad
+
+
+def leaf(t: Any) -> bool:
+    return t.is_leaf and t.requires_grad and not t._is_view()
+
+
+def result(t: Any) -> bool:
+    return not t.is_leaf
+
+
+def dims(*numbers: int) -> Callable[[Any], bool]:
+    return lambda t: t.dim() in numbers
+
+
+def has_dims(t: Any) -> bool:
+    return t.dim() > 0
+
+
+def filled(t: Any) -> bool:
+    return t.numel() > 0
+
+
+def small(t: Any) -> bool:
+    return t.numel() <= 12
+
+
+def below(limit: float) -> Callable[[Any], bool]:
+    return lambda t: not t.numel() or bool(t.detach().max() < limit)
+
+
+def above(limit: float) -> Callable[[Any], bool]:
+    return lambda t: not t.numel() or bool(t.detach().min() > limit)
+
+
+def away_from_zero(t: Any) -> bool:
+    return not t.numel() or bool(t.detach().abs().min() > 0.2)
+
+
+def shaped(shape: Sequence[int]) -> Callable[[Any], bool]:
+    return lambda t: tuple(t.shape) == tuple(shape)
+
+
+def typed(dtype: Any) -> Callable[[Any], bool]:
+    return lambda t: t.dtype == dtype
+
+
+def fits(shape: Sequence[int], into: bool = False) -> Callable[[Any], bool]:
+    """Broadcasts with `shape`; or `into` it."""
+
+    def test(t: Any) -> bool:
+        try:
+            both = np.broadcast_shapes(tuple(t.shape), tuple(shape))
+        except ValueError:
+            return False
+        return both == tuple(shape) if into else int(np.prod(both)) <= 12
+
+    return test
+
+
+def elements(t: Any) -> np.ndarray:
+    """The addresses of a tensor's elements, in elements of its dtype."""
+    offsets = np.full(tuple(t.shape), t.data_ptr() // t.element_size() if t.numel() else 0)
+    for dim, stride in enumerate(t.stride()):
+        along = np.arange(t.shape[dim]) * stride
+        offsets = offsets + along.reshape([-1] + [1] * (t.dim() - dim - 1))
+    return offsets
+
+
+def no_overlap(t: Any) -> bool:
+    return len(np.unique(elements(t))) == t.numel()
+
+
+def writable(t: Any) -> bool:
+    """torch refuses most writes where one element stands for many by a stride of 0; where windows overlap otherwise
+    (`unfold`, `as_strided`) it writes each in an order of its own."""
+    return no_overlap(t) or any(s == 0 and n > 1 for s, n in zip(t.stride(), t.shape))
+
+
+def apart(target: Any) -> Callable[[Any], bool]:
+    """May be read while `target` is written. torch leaves undefined what a write gives that reads, at other places,
+    what it overwrites; most such it refuses, but not where it finds the overlap too hard to see."""
+
+    def test(t: Any) -> bool:
+        if not t.numel() or not target.numel() or not np.intersect1d(elements(t), elements(target)).size:
+            return True
+        same_places = t.stride() == target.stride() and t.data_ptr() == target.data_ptr() and t.shape == target.shape
+        return same_places or bool(t.is_contiguous() and target.is_contiguous())
+
+    return test
+
+
+def disjoint(target: Any) -> Callable[[Any], bool]:
+    """Shares no element with `target`; of empty tensors torch refuses some, which share no more."""
+    return lambda t: bool(t.numel()) and not np.intersect1d(elements(t), elements(target)).size
+
+
+# -- the rules: how often each is chosen beside the others -----------------------------------------------------------
+
+Rule = Callable[[Writer], str]
+RULES: list[tuple[int, Rule]] = []
+
+
+def rule(often: int) -> Callable[[Rule], Rule]:
+    def register(function: Rule) -> Rule:
+        RULES.append((often, function))
+        return function
+
+    return register
+
+
+@rule(5)
+def create(w: Writer) -> str:
+    shape, dtype = w.one_of(SHAPES), w.one_of(FLOATS)
+    wish = ", requires_grad=True" if not w.chance(3) else ""
+    how = w.one_of(("tensor", "tensor", "Parameter", "from_numpy", "zeros", "arange", "int", "like"))
+    if how == "tensor":
+        return f"{w.fresh()} = {w.literal(shape, dtype=dtype)[:-1]}{wish})"
+    if how == "Parameter":
+        return f"{w.fresh()} = T.nn.Parameter({w.literal(shape, dtype=dtype)})"
+    if how == "from_numpy":
+        return f"{w.fresh()} = T.from_numpy(np.full({shape}, {w.number()}.0))".replace(".5.0", ".5")
+    if how == "zeros":
+        return f"{w.fresh()} = T.{w.one_of(('zeros', 'ones'))}({shape}, dtype={dtype}{wish})"
+    if how == "arange":
+        return f"{w.fresh()} = T.arange(6, dtype={dtype}).reshape({w.one_of(('2, 3', '6', '3, 2'))})"
+    if how == "int":
+        return f"{w.fresh()} = {w.literal(shape, (1, 0, 2, -1, 3), 'T.int64')}"
+    return f"{w.fresh()} = T.{w.one_of(('zeros_like', 'ones_like'))}({w.tensor()}{wish})"
+
+
+@rule(0)
+def leaf_to_start_with(w: Writer) -> str:
+    """Most programs are about gradients."""
+    return f"{w.fresh()} = {w.literal(w.one_of(SHAPES), dtype=w.one_of(FLOATS))[:-1]}, requires_grad=True)"
+
+
+UNARY = {
+    "{x} * {n}": (),
+    "{n} - {x}": (),
+    "{x} + {n}": (),
+    "{x} / 2": (),
+    "{x}.exp()": (below(3),),
+    "{x}.tanh()": (),
+    "{x}.relu()": (),
+    "{x}.abs()": (),
+    "{x}.sigmoid()": (),
+    "{x}.sqrt()": (above(0.2),),
+    "1 / {x}": (away_from_zero,),
+    "-{x}": (),
+    "{x} ** 2": (),
+    "{x}.square()": (),
+    "{x}.clamp(-1.3, 1.7)": (),  # no halves: the slope at a bound differs between torch's releases
+    "{x}.clone()": (),
+    "{x}.contiguous()": (),
+    "{x}.double()": (),
+    "{x}.float()": (),
+    "{x}.to(T.int64)": (),
+    "{x}.sum()": (),
+    "{x}.mean()": (floating,),
+    "{x}.max()": (filled,),
+    "{x}.sum({d})": (has_dims,),
+    "{x}.sum({d}, keepdim=True)": (has_dims,),
+    "{x}.mean({d})": (has_dims, floating, filled),
+    "{x}.max({d})[0]": (has_dims, filled),
+    "{x}.max({d}).values": (has_dims, filled),
+    "{x}.amax({d})": (has_dims, filled),
+    "{x}.softmax({d})": (has_dims, floating),
+    "{x}.cumsum({d})": (has_dims,),
+    "T.cat([{x}, {x}])": (has_dims, small),
+    "T.stack([{x}, {x}], 1)": (has_dims, small, dims(1, 2)),
+    "Square.apply({x})": (floating,),
+    "Same.apply({x})": (floating,),
+    # torch refuses leaves too late, after the write, and may crash when such a leaf's views are used later.
+    "Double_.apply({x})": (
+        floating,
+        writable,
+        lambda t: (t.grad_fn is not None and not t._is_view()) or not t.requires_grad,
+    ),
+}
+
+
+@rule(8)
+def unary(w: Writer) -> str:
+    text, conditions = w.one_of(list(UNARY.items()))
+    x = (w.target if "_." in text else w.tensor)(*conditions)
+    return f"{w.fresh()} = " + text.format(x=x, n=w.number(), d=w.dim(x, 0) if "{d}" in text else 0)
+
+
+@rule(8)
+def binary(w: Writer) -> str:
+    x = w.tensor(small)
+    op = w.one_of("+*-/")
+    y = w.tensor(fits(w[x].shape), *([away_from_zero] if op == "/" else []))
+    return f"{w.fresh()} = {x} {op} {y}"
+
+
+@rule(2)
+def several(w: Writer) -> str:
+    x = w.tensor(small)
+    how = w.one_of(("where", "cat", "stack", "where number", "two", "maximum"))
+    if how == "where number":
+        return f"{w.fresh()} = T.where({x} > {w.number()}, {x}, {w.number()}.)".replace("5.)", "5)")
+    y = w.tensor(fits(w[x].shape) if how in ("where", "maximum") else shaped(w[x].shape))
+    if how == "where":
+        return f"{w.fresh()} = T.where({x} > {w.number()}, {x}, {y})"
+    if how == "maximum":
+        return f"{w.fresh()} = T.maximum({x}, {y})"
+    if how == "two":
+        if not (floating(w[x]) and floating(w[y])):
+            raise NotNow
+        return f"{w.fresh()}, {w.fresh()} = Two.apply({x}, {y})"
+    if how == "cat" and not w[x].dim():
+        raise NotNow
+    return f"{w.fresh()} = T.{how}([{x}, {y}], {w.dim(x, 0) if w[x].dim() else 0})"
+
+
+@rule(2)
+def matrix(w: Writer) -> str:
+    x = w.tensor(dims(1, 2, 3), floating, below(6), above(-6))
+    n, dtype = w[x].shape[-1], w[x].dtype
+    y = w.tensor(
+        typed(dtype),
+        below(6),
+        above(-6),
+        lambda t: t.dim() in (1, 2) and t.shape[0] == n,
+    )
+    named = {(2, 2): "mm", (2, 1): "mv", (1, 1): "dot"}.get((w[x].dim(), w[y].dim()), "matmul")
+    return f"{w.fresh()} = {x} @ {y}" if w.chance(2) else f"{w.fresh()} = {x}.{named}({y})"
+
+
+@rule(3)
+def indexed(w: Writer) -> str:
+    x = w.tensor(has_dims, filled, small)
+    d = w.dim(x)
+    n = w[x].shape[d]
+    # Not take and masked_select, which save their input in torch and so mind if it is written.
+    how = w.one_of(("key", "key", "index_select", "gather", "flip", "roll"))
+    if how == "key":
+        return f"{w.fresh()} = {x}[{w.key(x)}]"
+    if how == "index_select":
+        return f"{w.fresh()} = {x}.index_select({d}, {w.places(n, 2, False)})"
+    if how == "gather":
+        return f"{w.fresh()} = {x}.gather({d}, ({x} > {w.number()}).long() * {n - 1})"
+    if how == "roll":
+        return f"{w.fresh()} = {x}.roll(1, {d})"
+    return f"{w.fresh()} = {x}.flip({d})"
+
+
+VIEWS = {
+    "{x}[{key}]": (),
+    "{x}.view(-1)": (),
+    "{x}.reshape(-1)": (),
+    "{x}.flatten()": (),
+    "{x}.view({x}.shape)": (),
+    "{x}.view_as({x})": (),
+    "{x}.transpose(0, -1)": (has_dims,),
+    "{x}.permute(1, 0)": (dims(2),),
+    "{x}.permute(2, 0, 1)": (dims(3),),
+    "{x}.t()": (dims(0, 1, 2),),
+    "{x}.T": (dims(2),),
+    "{x}.unsqueeze({u})": (dims(0, 1, 2),),
+    "{x}.squeeze()": (),
+    "{x}.squeeze({d})": (has_dims,),
+    "{x}.expand(2, *{x}.shape)": (small, dims(0, 1, 2)),
+    "{x}.expand_as({x})": (),
+    "{x}.narrow({d}, {i}, 1)": (has_dims, filled),
+    "{x}.select({d}, {i})": (has_dims, filled),
+    "{x}.diagonal()": (dims(2, 3),),
+    "{x}.unfold({d}, 1, 1)": (dims(1, 2), filled),
+    "{x}.unfold({d2}, 2, 1)": (dims(1, 2), filled),
+    "{x}.as_strided((2,), (1,))": (lambda t: t.numel() >= 2,),
+    "{x}.as_strided((2, 2), (1, 1))": (lambda t: t.numel() >= 3 and t.is_contiguous(),),
+    "{x}.as_strided({x}.shape, {x}.stride())": (),
+    "{x}.detach()": (),
+    "{x}.data": (),
+    "{x}.chunk(2)[0]": (has_dims, filled),
+    "{x}.split(1, {d})[0]": (has_dims, filled),
+    "{x}.unbind({d})[0]": (has_dims, filled),
+    "{x}[...]": (),
+}
+
+
+def in_base(t: Any) -> bool:
+    """as_strided reaches beyond the tensor into its base: only there is memory."""
+    return t._base is None or t.is_contiguous()
+
+
+@rule(14)
+def view(w: Writer) -> str:
+    text, conditions = w.one_of(list(VIEWS.items()))
+    x = w.tensor(*conditions, *([in_base] if "as_strided((" in text else []))
+    if "as_strided" in text and x in made_from(w.lines, ".grad"):  # how a gradient lies in memory is nobody's contract
+        raise NotNow
+    words: dict[str, Any] = {"x": x, "u": w.pick(w[x].dim() + 1)}
+    if "{d}" in text:
+        words["d"] = w.dim(x)
+        words["i"] = w.index(x, words["d"]) if "narrow" not in text else w.pick(w[x].shape[words["d"]])
+    if "{d2}" in text:
+        words["d2"] = w.dim(x, 2)
+    if "{key}" in text:
+        words["key"] = w.key(x, basic=True)
+    return f"{w.fresh()} = " + text.format(**words)
+
+
+@rule(2)
+def views_of_one(w: Writer) -> str:
+    """Several views by one call, which torch does not let be written in place."""
+    x = w.tensor(has_dims, filled)
+    d = w.dim(x, 2)
+    n = w[x].shape[d]
+    if w.chance(2) and n <= 3:
+        return f"{', '.join(w.fresh() for _ in range(n))} = {x}.unbind({d})"
+    return f"{w.fresh()}, {w.fresh()} = {x}.{w.one_of(('chunk', 'tensor_split'))}(2, {d})"
+
+
+INPLACE = {
+    "{x}.add_({v})": (),
+    "{x}.mul_({v})": (),
+    "{x}.sub_({v})": (),
+    "{x}.copy_({t})": (),
+    "{x}.div_({q})": (),
+    "{x}.zero_()": (),
+    "{x}.fill_({v0})": (),
+    "{x}.neg_()": (),
+    "{x}.clamp_(-1.3, 1.7)": (floating,),
+    "{x}.relu_()": (),
+    "{x}.exp_()": (below(3),),
+    "{x}.tanh_()": (),
+    "{x}.sigmoid_()": (),
+    "{x}.square_()": (),
+    "{x}.masked_fill_({x} > {n}, {v0})": (),
+    "{x} += {v}": (),
+    "{x} *= {v}": (),
+    "{x} -= {v}": (),
+    "{x}.add_({v}, alpha=2)": (),
+}
+
+
+def value(w: Writer, x: str, *conditions: Callable[[Any], bool]) -> Any:
+    """What may be written into `x`: a number, or a tensor, `x` itself and its views among them."""
+    if w.chance(3):
+        return w.number()
+    return w.tensor(fits(w[x].shape, into=True), apart(w[x]), *conditions)
+
+
+@rule(14)
+def inplace(w: Writer) -> str:
+    text, conditions = w.one_of(list(INPLACE.items()))
+    x = w.target(*conditions)
+    words: dict[str, Any] = {"x": x, "n": w.number()}
+    if "{v}" in text:
+        words["v"] = value(w, x)
+    elif "{t}" in text:
+        words["t"] = w.tensor(fits(w[x].shape, into=True), apart(w[x]))
+    elif "{q}" in text:
+        words["q"] = 2 if w.chance(2) else w.tensor(fits(w[x].shape, into=True), apart(w[x]), away_from_zero)
+    elif "{v0}" in text:
+        words["v0"] = w.number() if w.chance(2) else w.tensor(dims(0), apart(w[x]))
+    return text.format(**words)
+
+
+@rule(6)
+def assign(w: Writer) -> str:
+    """x[key] = value, and x[key] += value."""
+    x = w.target()
+    key = w.key(x, different=True)  # of several values for one place torch may keep any
+    try:
+        target = eval(f"{x}[{key}]", w.run.names)
+    except (IndexError, RuntimeError):
+        raise NotNow from None
+    is_view = not disjoint(w[x])(target)
+    if not is_view and not no_overlap(w[x]):  # writes by places are not refused, but have no order
+        raise NotNow
+    y = w.tensor(fits(target.shape, into=True), apart(target) if is_view else disjoint(w[x]))
+    return f"{x}[{key}] {w.one_of(('=', '=', '+=', '*='))} {y if w.chance(2) else w.number()}"
+
+
+@rule(3)
+def by_places(w: Writer) -> str:
+    x = w.target(has_dims, filled, floating, no_overlap)
+    d = w.dim(x)
+    n = w[x].shape[d]
+    how = w.one_of(("index_fill_", "index_add_", "scatter_", "scatter_add_", "index_put_"))
+    if how == "index_fill_":
+        return f"{x}.index_fill_({d}, {w.places(n, 1 + w.pick(n), False)}, {w.number()})"
+    if how == "index_put_":
+        y = w.tensor(dims(0), disjoint(w[x]), typed(w[x].dtype))
+        return f"{x}.index_put_(({w.places(w[x].shape[0], 1, True)},), {y}, accumulate={w.chance(2)})"
+    y = w.tensor(shaped(w[x].shape), disjoint(w[x]), typed(w[x].dtype))
+    if how == "index_add_":
+        return f"{x}.index_add_({d}, {w.places(n, n, False)}, {y})"
+    # scatter_ keeps any of several values for one place: so it gets each place once.
+    index = f"T.arange({n}).reshape({[-1 if i == d % w[x].dim() else 1 for i in range(w[x].dim())]}).expand({x}.shape)"
+    return f"{x}.{how}({d}, {index}, {y})"
+
+
+@rule(3)
+def reshaped_inplace(w: Writer) -> str:
+    text = w.one_of(("{x}.squeeze_()", "{x}.unsqueeze_(0)", "{x}.t_()", "{x}.detach_()", "{x}.requires_grad_()"))
+    text = text if not w.chance(5) else "{x}.requires_grad_(False)"
+    # Not of a leaf while nothing is recorded: what was recorded of it before expects gradients of the old shape.
+    if "requires" not in text and not torch.is_grad_enabled():
+        raise NotNow
+    x = w.target(*{"{x}.t_()": (dims(1, 2),), "{x}.unsqueeze_(0)": (dims(0, 1, 2),)}.get(text, ()))
+    return text.format(x=x)
+
+
+MODES = ("T.no_grad()", "T.no_grad()", "T.enable_grad()", "T.inference_mode()", "T.set_grad_enabled({flag})")
+
+
+@rule(3)
+def mode(w: Writer) -> str:
+    if len(w.run.open) > 2:
+        raise NotNow
+    if w.chance(6):
+        return f"T.set_grad_enabled({w.chance(2)})"
+    return "with " + w.one_of(MODES).format(flag=w.chance(2)) + ":"
+
+
+@rule(4)
+def hook(w: Writer) -> str:
+    kinds = (
+        "h{k} = {x}.register_hook(lambda g: g * 2)",
+        "h{k} = {x}.register_hook(log.append)",
+        "h{k} = {x}.register_hook(lambda g: log.append(g.sum().item()))",
+        "h{k} = {leaf}.register_post_accumulate_grad_hook(lambda t: log.append(t.grad.sum().item()))",
+        "h{k} = {leaf}.register_post_accumulate_grad_hook(lambda t: setattr(t, 'grad', t.grad * 2))",
+        "{result}.retain_grad()",
+        "{result}.retain_grad()",
+        "{x}.retain_grad()",
+    )
+    text = w.one_of(kinds)
+    words = {"k": sum("h" + str(k) in w.run.names for k in range(50))}
+    for word, condition in (("x", wants), ("leaf", leaf), ("result", result)):
+        if f"{{{word}}}" in text:
+            words[word] = w.tensor(condition)
+    # torch 2.13 crashes where a hook is registered on a view that was written through another, and not asked since.
+    return ("{x}.grad_fn; " if "{x}.register" in text else "").format(**words) + text.format(**words)
+
+
+@rule(1)
+def unhook(w: Writer) -> str:
+    return f"{w.one_of([n for n in w.run.names if n[0] == 'h' and n[1:].isdigit()])}.remove()"
+
+
+def options(w: Writer) -> str:
+    text = w.one_of(("", ", retain_graph=True", ", retain_graph=True", ", create_graph=True"))
+    return text + (f", inputs=[{w.tensor(wants)}]" if w.chance(6) else "")
+
+
+@rule(8)
+def backward(w: Writer) -> str:
+    x = w.tensor(wants) if not w.chance(20) else w.tensor(floating)
+    how = w.one_of(("sum", "gradient", "scalar", "several"))
+    if how == "scalar":
+        return f"{w.tensor(wants, dims(0))}.backward({options(w).removeprefix(', ')})"
+    if how == "sum":
+        return f"({x} * {x}).sum().backward({options(w).removeprefix(', ')})"
+    if how == "several":
+        y = w.tensor(wants)
+        ones = f"[T.ones_like({x}), T.ones_like({y})]"
+        return f"T.autograd.backward([{x}, {y}], {ones}{options(w)})"
+    if w.chance(3):
+        # Whether hooks see that a given gradient wants one itself, is not told of a walk that records nothing.
+        how = options(w)
+        y = w.tensor(shaped(w[x].shape), typed(w[x].dtype), *([] if "create" in how else [no_wish]))
+        # A clone: torch may make the memory of the given gradient that of a leaf's, and add to it later.
+        return f"{x}.backward({y}.clone(){how})"
+    return f"{x}.backward({w.literal(w[x].shape, dtype=str(w[x].dtype).replace('torch', 'T'))}{options(w)})"
+
+
+@rule(5)
+def grad(w: Writer) -> str:
+    x = w.tensor(wants)
+    outputs = [x, w.tensor(wants)] if w.chance(3) else [x]
+    count = 1 + w.pick(2)
+    inputs = [w.tensor(wants) for _ in range(count)]
+    total = " + ".join(f"{y}.sum()" for y in outputs) if w.chance(2) else f"[{', '.join(outputs)}]"
+    given = "" if total[0] != "[" else f", [{', '.join(f'T.ones_like({y})' for y in outputs)}]"
+    unused = ", allow_unused=True" if not w.chance(4) else ""
+    how = w.one_of(("", ", retain_graph=True", ", create_graph=True", ", create_graph=True"))
+    targets = ", ".join(w.fresh() for _ in range(count))
+    return f"{targets}{',' if count == 1 else ''} = T.autograd.grad({total}, [{', '.join(inputs)}]{given}{how}{unused})"
+
+
+def has_grad(t: Any) -> bool:
+    return t.grad is not None
+
+
+@rule(5)
+def gradient(w: Writer) -> str:
+    text = w.one_of(
+        (
+            "{new} = {x}.grad",
+            "{new} = {x}.grad",
+            "{x}.grad = None",
+            "{x}.grad.zero_()",
+            "{x}.grad *= 2",
+            "{leaf}.grad = {y}",
+        )
+    )
+    if "{leaf}" in text:
+        t = w.tensor(leaf)
+        return f"{t}.grad = {w.target(shaped(w[t].shape), typed(w[t].dtype))}"
+    return text.format(x=w.tensor(has_grad), new=w.fresh())
+
+
+@rule(2)
+def forget(w: Writer) -> str:
+    return f"del {w.one_of(w.names())}"
+
+
+# -- programs --------------------------------------------------------------------------------------------------------
+
+ALL = [function for often, function in RULES for _ in range(often)]
+FULL = 12  # so many tensors are enough: then some go
+
+
+def write(pick: Callable[[int], int], length: int) -> list[str]:
+    """A program of about `length` statements."""
+    with Run(torch) as run, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        w = Writer(pick, run)
+        w.add(leaf_to_start_with(w))
+        for _ in range(length):
+            if run.open and w.chance(7):
+                w.leave()
+            chosen = forget if len(run.tensors()) > FULL else w.one_of(ALL)
+            made = w.made
+            try:
+                w.add(chosen(w))
+            except NotNow:
+                w.made = made
+        return w.lines
+
+
+class Program(list):
+    """Its lines; shown as the text that they are."""
+
+    def __repr__(self) -> str:
+        return "\n" + "\n".join(self)
+
+
+@st.composite
+def programs(draw: Callable[[Any], Any], length: int = 30) -> Program:
+    return Program(write(lambda n: draw(st.integers(0, n - 1)), length))
