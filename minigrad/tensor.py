@@ -12,7 +12,7 @@ from minigrad.autograd.backward import tensor_backward
 from minigrad.autograd.hooks import RemovableHandle, add_hook, keep_gradient
 from minigrad.autograd.mode import is_inference_mode_enabled
 from minigrad.autograd.variable import Variable, become_leaf, wrap
-from minigrad.autograd.views import follow
+from minigrad.autograd.views import catch_up, follow
 from minigrad.backend import np
 from minigrad.ops import create
 from minigrad.size import Size
@@ -138,12 +138,13 @@ class Tensor(InPlaceOps, Conversions):
         return self
 
     follow = follow
+    catch_up = catch_up
 
     @property
     def grad_fn(self) -> Any:
         """The operation that made it, None for a leaf."""
         if self.base is not None:
-            self.follow()
+            self.catch_up()
         return self.node
 
     is_leaf = property(lambda self: self.grad_fn is None, doc="True if no recorded operation made it.")

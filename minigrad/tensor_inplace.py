@@ -126,12 +126,12 @@ class InPlaceOps(TensorOps):
     baddbmm_ = in_place(ops.baddbmm, "baddbmm_")
 
     # shape
-    squeeze_ = in_place_view(ops.squeeze, "squeeze_")
-    swapaxes_ = in_place_view(ops.swapaxes, "swapaxes_")
-    swapdims_ = in_place_view(ops.swapdims, "swapdims_")
-    t_ = in_place_view(ops.t, "t_")
-    transpose_ = in_place_view(ops.transpose, "transpose_")
-    unsqueeze_ = in_place_view(ops.unsqueeze, "unsqueeze_")
+    squeeze_ = in_place_view(ops.squeeze, "squeeze_", "SqueezeBackward3")
+    swapaxes_ = in_place_view(ops.swapaxes, "swapaxes_", "TransposeBackward1")
+    swapdims_ = in_place_view(ops.swapdims, "swapdims_", "TransposeBackward1")
+    t_ = in_place_view(ops.t, "t_", "TBackward1")
+    transpose_ = in_place_view(ops.transpose, "transpose_", "TransposeBackward1")
+    unsqueeze_ = in_place_view(ops.unsqueeze, "unsqueeze_", "UnsqueezeBackward1")
 
     # arrange
     tril_ = in_place(ops.tril, "tril_")

@@ -22,6 +22,11 @@ def accumulate(leaf: Any, g: Any, create_graph: bool, fresh: bool = False) -> No
             leaf.gradient = g.clone() if held is None else held + g
         elif held is None:
             leaf.gradient = wrap(g if fresh and g.strides == leaf.array.strides else _copy_like(g, leaf.array))
+        elif held.array.shape != g.shape:
+            raise RuntimeError(
+                f"output with shape {list(held.array.shape)} doesn't match the broadcast shape {list(g.shape)}: a "
+                f"gradient was to be added to a .grad that somebody has given another shape"
+            )
         else:
             held.array += g
             held.counter[0] += 1

@@ -34,7 +34,7 @@ def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
-        if not t.needs_grad:
+        if edge_of(t) is None:
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn: nothing behind it was "
                 f"recorded, so there is nothing to differentiate. Does any input have requires_grad=True, and was it "
@@ -136,6 +136,8 @@ def _wanted_edge(t: Any) -> Any:
     if not isinstance(t, Variable):  # a GradientEdge
         return t.node.variable if isinstance(t.node, AccumulateGrad) else t.node, t.output_nr
     edge = edge_of(t)
+    if edge is None and t.requires_grad:  # a view made under no_grad of what wants a gradient takes no part
+        return t, 0
     if edge is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     return edge

@@ -71,7 +71,7 @@ def walk(
     order, waiting = reachable(roots)
     capture = {} if wanted is None else {_key(edge): None for edge in wanted}
     useful = None if wanted is None else _leading_to(capture, order, run_wanted)
-    first = {edge[0] for edge in roots}  # whose hooks are called in any case
+    first = {roots[0][0]} if len(roots) == 1 else ()  # whose hooks are called in any case
     mode.walk = Walk(order, waiting, useful, capture)
     arrived: dict[Any, Any] = {}  # by _key: the gradient so far
     owned: set[Any] = set()

@@ -152,7 +152,7 @@ def wants_grad(variable: Variable) -> bool:
 def edge_of(variable: Variable) -> Edge | None:
     """Where the gradient of `variable` goes."""
     if variable.base is not None:
-        variable.follow()
+        variable.catch_up()
     if not variable.needs_grad:
         return None
     return (variable, 0) if variable.node is None else (variable.node, variable.output_nr)

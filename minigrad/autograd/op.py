@@ -147,6 +147,8 @@ def _make_function(declaration: Declaration, signature: inspect.Signature) -> Op
 
 
 def _check_names(declaration: Declaration, operands: tuple[str, ...], rule: Rule) -> None:
+    if both := {*declaration.operands} & {*declaration.outputs, "cache"}:
+        raise TypeError(f"{declaration.name}: the operand `{both.pop()}` has the name of something else a rule may use")
     for operand in operands:
         if operand not in declaration.operands:
             raise TypeError(f"{declaration.name} has no operand `{operand}` to differentiate")

@@ -50,9 +50,15 @@ class Variable:
 
     __hash__ = object.__hash__  # a Tensor's == is elementwise; identity is what dicts of tensors go by
 
+    # Tensor's, as they take the operations that read a region of a base:
+
+    def catch_up(self) -> None:
+        """Let the history of this view follow the writes to its memory."""
+        raise NotImplementedError
+
     def follow(self) -> bool:
-        """Whether this view wants a gradient, after its history has followed the writes to its memory."""
-        raise NotImplementedError  # Tensor's: it takes the operations that read a region of the base
+        """Whether this view wants a gradient; where operations are recorded, its history catches up first."""
+        raise NotImplementedError
 
 
 class Meta:

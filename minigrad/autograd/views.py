@@ -104,11 +104,18 @@ def move_history(target: Any, value: Any) -> None:
         take_history(target, value)
     elif value.needs_grad or base.needs_grad:
         take_history(base, rewritten(base, value, _region_of(target.array, base.array)))
-        follow(target)
+        catch_up(target)
 
 
 def follow(view: Any) -> bool:
-    """Whether a view wants a gradient, after its history has followed the writes to its memory.
+    """Whether a view wants a gradient; where operations are recorded, its history catches up first."""
+    if mode.grad:
+        catch_up(view)
+    return view.needs_grad or view.base.needs_grad
+
+
+def catch_up(view: Any) -> None:
+    """Let the history of a view follow the writes to its memory.
 
     RuntimeError if it is a view whose history cannot follow: made under no_grad, one of several, or of a Function.
     """
@@ -123,7 +130,6 @@ def follow(view: Any) -> bool:
         finally:
             set_mode(*before, mode.watcher)
         view.seen = view.counter[0]
-    return view.needs_grad or base.needs_grad
 
 
 def take_history(target: Any, source: Any) -> None:

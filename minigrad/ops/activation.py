@@ -13,6 +13,7 @@ from minigrad.ops.arithmetic import abs, true_divide
 from minigrad.ops.checks import as_integer, need_float, refuse_bool
 from minigrad.ops.compare import where
 from minigrad.ops.elementwise import erf, exp, sigmoid, tanh
+from minigrad.ops.rounding import no_slope
 
 __all__ = [
     "relu", "leaky_relu", "threshold", "hardtanh", "relu6", "hardsigmoid", "hardswish", "hardshrink", "softshrink",
@@ -31,7 +32,14 @@ def relu(input, *, xp):
     return xp.maximum(input, 0)
 
 
-relu.derivative(input=lambda g, out: where(out <= 0, 0, g))
+@Op(node="ThresholdBackwardBackward0")
+def relu_backward(input, result, *, xp):
+    """The gradient of relu from the one that came in: it depends on relu's `result`, if only in steps."""
+    return xp.where(result <= 0, input.dtype.type(0), input)
+
+
+relu.derivative(input=lambda g, out: relu_backward(g, out))
+relu_backward.derivative(input=lambda g, result: relu_backward(g, result), result=lambda g: no_slope(g))
 
 
 @Op

@@ -187,17 +187,15 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         raise TypeError(
             f"can't assign a {_type_name(value)} to a torch.{backend.dtype_of(input.array).type_name}Tensor"
         )
-    if key is ... or (
-        type(key) is slice and key == slice(None) and input.array.ndim
-    ):  # `input` itself, not a view of it
-        value = value if isinstance(value, Variable) else wrap(backend.module_of(input.array).asarray(value))
-        (copy_ if value.array.ndim else fill_)(input, value)
+    array = input.array
+    basic, last, where, masks = plan(key, array, keep=mode.grad)
+    if where is None and _takes_all(key) and array[basic].shape == array.shape:  # no view: `input` itself
+        value = value if isinstance(value, Variable) else wrap(backend.module_of(array).asarray(value))
+        (fill_ if value.array.ndim == 0 and array.ndim else copy_)(input, value)
         return
     if isinstance(value, Variable) and value.array.shape[:1] == (1,):
         shape = value.array.shape
         value = reshape(value, shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :])
-    array = input.array
-    basic, last, where, masks = plan(key, array, keep=mode.grad)
     if where is None:
         part = _view(input, array[basic])
     else:
@@ -210,6 +208,11 @@ def setitem(input: Any, key: Any, value: Any) -> None:
     views.bump(input)
     if mode.grad:
         views.move_history(part, value)
+
+
+def _takes_all(key: Any) -> bool:
+    """True if the key has nothing but slices and `...`."""
+    return all(type(item) in (slice, type(...)) for item in (key if isinstance(key, tuple) else (key,)))
 
 
 def _view(source: Any, array: Any) -> Any:

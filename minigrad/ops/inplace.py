@@ -5,6 +5,7 @@ What a write through a view does to the histories of the base and of other views
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -39,8 +40,11 @@ def in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     return twin
 
 
-def in_place_view(op: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The in-place twin of an op that shows the same memory in another shape: the tensor itself takes on that shape."""
+def in_place_view(op: Callable[..., Any], name: str, node: str) -> Callable[..., Any]:
+    """The in-place twin of an op that shows the same memory in another shape: the tensor itself takes on that shape.
+
+    `node` is torch's name for its node, which counts on from those of `op`.
+    """
 
     def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
         check_writable(self, overlapping=True)
@@ -48,6 +52,8 @@ def in_place_view(op: Callable[..., Any], name: str) -> Callable[..., Any]:
         self.array = value.array
         bump(self)
         if mode.grad:
+            if value.node is not None:
+                value.node.__class__ = _renamed(type(value.node), node)
             take_history(self, value)
             self.seen = None if self.counter is None else self.counter[0]
         return self
@@ -55,6 +61,11 @@ def in_place_view(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     twin.__name__ = twin.__qualname__ = name
     twin.__doc__ = f"In-place `{op.__name__}`."
     return twin
+
+
+@functools.cache
+def _renamed(node_class: type, name: str) -> type:
+    return type(name, (node_class,), {"__slots__": ()})
 
 
 def _before(target: Any) -> Any:
@@ -95,7 +106,7 @@ def _check_history(target: Any, others: Any, part: Any) -> None:
     if not (wanted or any(wants_grad(t) for t in others)):
         return
     if base is not None:
-        if target.origin is not None and (not base.needs_grad or target.seen == target.counter[0]):
+        if target.origin is not None:
             raise refusal(target)
         target.follow()
     leaf = target if base is None else base
@@ -113,11 +124,16 @@ def _check_overlap(target: Any, source: Any) -> None:
         return  # as torch, which does not look closer: here the result is right in any case
     start, other = backend.address(target), backend.address(source)
     if start == other and target.nbytes == source.nbytes:
-        if target.strides == source.strides:
+        if target.shape == source.shape or _steps(target) == _steps(source):
             return
     elif start >= other + source.nbytes or other >= start + target.nbytes:
         return
     raise RuntimeError(OVERLAP)
+
+
+def _steps(array: Any) -> list[int]:
+    """The strides that matter."""
+    return [s for s, n in zip(array.strides, array.shape) if n != 1]
 
 
 def _is_dense(array: Any) -> bool:
