@@ -99,6 +99,8 @@ def test_what_is_wrong_with_the_function_is_named(T, op, values, words):
 def test_a_kink_does_not_hide_a_mistake():
     wrong = function(minigrad, lambda T, x: x.relu(), lambda T, x, g: g * (x > 0) * 2)
     assert not cause(failure(ours, wrong, leaf(minigrad, [-1.0, 0.0, 2.0]))).startswith("a kink")
+    beyond = function(minigrad, lambda T, x: x.relu(), lambda T, x, g: g * ((x > 0) + 3.0 * (x == 0)))
+    assert not cause(failure(ours, beyond, leaf(minigrad, [-1.0, 0.0, 2.0]))).startswith("a kink")
 
 
 @ENGINES
@@ -122,6 +124,11 @@ def test_float32_inside_is_called_noise():
 def test_too_small_a_step_is_called_noise():
     report = failure(ours, minigrad.exp, leaves(minigrad, (3,)), eps=1e-14)
     assert "eps=1e-14 is too small for numbers of about 16 digits. With eps=" in report
+
+
+def test_the_better_step_grows_with_the_input():
+    report = failure(ours, lambda x: x**2, leaf(minigrad, [1e9, 2e9]))
+    assert "eps=1e-06 is too small for numbers of about 16 digits. With eps=6e+03 " in report
 
 
 def test_too_large_a_step_is_called_truncation():
