@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import functools
+import importlib
+import sys
 import warnings
 from collections import OrderedDict, defaultdict, namedtuple
 
@@ -14,10 +17,12 @@ from hypothesis import strategies as st
 
 import minigrad
 from minigrad.func import tree
+from reference import strict_cupy
 from tests.lockstep import assert_same, attempt, same
 from tests.test_functional_grad import TIGHT, composed, compositions, point, vectors
 
 Pair = namedtuple("Pair", "left right")
+FILES = ["gradients", "jacobians", "modules", "tree", "vmap"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -156,7 +161,20 @@ def test_no_grad_inside_counts_and_outside_does_not():
             one = T.tensor(1.0, dtype=T.float64)
             results += [grad(half)(w), jacrev(lambda x: x * w)(x), pull(one), vjp(cube, w)[0], T.func.hessian(cube)(w)]
             results += [grad(grad(lambda x: x**3))(one), T.func.jvp(cube, (w,), (x,)), T.is_grad_enabled()]
-        return results, pull(one), T.is_grad_enabled()
+            later = vjp(cube, w)[1]
+        return results, pull(one), later(one), T.autograd.grad(later(one)[0].sum(), w), T.is_grad_enabled()
+
+    same(program, TIGHT)
+
+
+def test_inference_mode_outside_does_not_matter():
+    def program(T):
+        x, y, w = points(T)
+        with T.inference_mode():
+            made = x * 2
+            results = [T.func.grad(cube)(made), T.func.grad(cube)(w), T.func.grad(lambda x: (x * y).sum())(x)]
+            results += [T.func.hessian(cube)(x), T.func.jvp(cube, (x,), (y,)), T.func.vjp(cube, w)[0]]
+        return results, T.func.grad(cube)(made), T.is_inference_mode_enabled()
 
     same(program, TIGHT)
 
@@ -631,6 +649,48 @@ def test_a_training_loop_in_functional_style():
         return losses, [p.grad for p in params.values()]
 
     same(program, 1e-10)
+
+
+# -- elsewhere ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["autograd.functional", *(f"func.{m}" for m in FILES)])
+def test_the_examples_hold(name):
+    importlib.import_module(f"minigrad.{name}")
+    module = sys.modules[f"minigrad.{name}"]  # minigrad.func.vmap is the function
+    outcome = doctest.testmod(module, extraglobs={"tensor": minigrad.tensor, "nn": minigrad.nn})
+    assert outcome.attempted
+    assert not outcome.failed
+
+
+def test_all_of_it_runs_on_cupy_without_waiting():
+    def derivatives(device):
+        def f(x):
+            return (x.exp() * x).sum()
+
+        x, F, G = point(minigrad, 0.5, -1.5).to(device), minigrad.autograd.functional, minigrad.func
+        rows, tracked = minigrad.stack([x, x]), x.clone().requires_grad_()
+        return [
+            F.jacobian(lambda x: x.exp() * x, x),
+            F.jacobian(lambda x: x.exp() * x, tracked, create_graph=True),
+            F.hessian(f, x),
+            *(product(f, x, x)[1] for product in (F.hvp, F.vhp, F.jvp)),
+            F.vjp(f, x)[1],
+            G.grad(f)(x),
+            G.grad(f)(tracked),
+            G.hessian(f)(x),
+            G.jacfwd(lambda x: x.exp() * x)(x),
+            G.jvp(f, (x,), (x,))[1],
+            G.vmap(G.grad(f))(rows),
+        ]
+
+    with strict_cupy.install():
+        expected = derivatives("cpu")
+        with strict_cupy.forbid_synchronize():
+            got = derivatives("cuda")
+        for g, e in zip(got, expected, strict=True):
+            assert g.device.type == "cuda"
+            np.testing.assert_allclose(g.detach().cpu().numpy(), e.detach().numpy(), rtol=1e-12)
 
 
 # -- trees -------------------------------------------------------------------------------------------------------------

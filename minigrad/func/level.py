@@ -11,33 +11,34 @@ to such leaves only is dropped.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from minigrad import autograd, backend
-from minigrad.autograd.mode import enable_grad, is_grad_enabled
+from minigrad.autograd.mode import enable_grad, inference_mode, is_grad_enabled
 from minigrad.autograd.node import edge_of
 from minigrad.autograd.variable import Variable, wrap
 
 
 class Level:
-    """One call of a transform: open while the function runs. It records, even inside `no_grad()`."""
+    """One call of a transform: open while the function runs. It records, even in `no_grad()` or `inference_mode()`."""
 
     def __init__(self) -> None:
         self.open = True
-        self.outside = is_grad_enabled()
+        self._modes = ExitStack()
 
     def __enter__(self) -> Level:
-        self._recording = enable_grad()
-        self._recording.__enter__()
+        self._modes.enter_context(inference_mode(False))
+        self._modes.enter_context(enable_grad())
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.open = False
-        self._recording.__exit__(*exc)
+        self._modes.close()
 
     def leaf(self, t: Any) -> Any:
         """A tensor on the memory of `t` with respect to which this level alone differentiates."""
-        result = t.detach().requires_grad_()
+        result = (wrap(t.array) if t.is_inference() else t.detach()).requires_grad_()
         result.level = self
         return result
 
@@ -46,7 +47,7 @@ class Level:
         if not isinstance(t, Variable):
             raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
         tensor: Any = t
-        return tensor.view_as(tensor) if self.outside and tensor.requires_grad else self.leaf(tensor)
+        return tensor.view_as(tensor) if tensor.requires_grad else self.leaf(tensor)
 
 
 def wanted(tensors: Sequence[Any]) -> bool:

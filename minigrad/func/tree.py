@@ -59,11 +59,18 @@ def same_form(a: Any, b: Any) -> bool:
 
 
 def spread(prefix: Any, tree: Any) -> list[Any] | None:
-    """For every leaf of `tree` the leaf of `prefix` that stands at or above its place; None if the forms differ."""
+    """For every leaf of `tree` the leaf of `prefix` that stands at or above its place; None if the forms differ.
+
+    Dicts need the same keys, in any order.
+    """
     above, below = _children(prefix), _children(tree)
     if above is None:
         return [prefix] * len(leaves(tree))
-    if below is None or not _same_node(prefix, tree):
+    if below is None:
+        return None
+    if type(prefix) in DICTS and type(tree) in DICTS and prefix.keys() == tree.keys():
+        above = [prefix[key] for key in tree]
+    elif not _same_node(prefix, tree):
         return None
     parts = [spread(p, t) for p, t in zip(above, below, strict=True)]
     return None if None in parts else [leaf for part in parts for leaf in part or ()]
