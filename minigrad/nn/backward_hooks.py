@@ -9,6 +9,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.function import Function
 from minigrad.autograd.mode import mode
+from minigrad.autograd.node import wants_grad
 from minigrad.autograd.variable import Variable, wrap
 
 NO_INPUT_WANTS_A_GRADIENT = (
@@ -50,7 +51,7 @@ class BackwardHooks:
     def watch_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments for `forward`."""
         self.n_inputs = len(args)
-        self.zeros = {i: _zeros_like(a) for i, a in enumerate(args) if isinstance(a, Variable) and not a.needs_grad}
+        self.zeros = {i: _zeros_like(a) for i, a in enumerate(args) if isinstance(a, Variable) and not wants_grad(a)}
         args, self.inputs = _watched(args, self._at_inputs)
         return args
 
@@ -100,14 +101,14 @@ def _watched(values: tuple[Any, ...], watcher: Callable[..., Any]) -> tuple[tupl
     These are None if no tensor wants a gradient.
     """
     places = [i for i, v in enumerate(values) if isinstance(v, Variable)]
-    if not (mode.grad and any(values[i].needs_grad for i in places)):
+    if not (mode.grad and any(wants_grad(values[i]) for i in places)):
         return values, None
     passed = BackwardHookFunction.apply(*(values[i] for i in places))
 
     def hook(grad_inputs: Any, grad_outputs: Any) -> Any:  # torch's name, which stands in error messages
         return watcher(grad_inputs, grad_outputs)
 
-    next(t.grad_fn for t in passed if t.needs_grad).register_hook(hook)
+    next(t.grad_fn for t in passed if wants_grad(t)).register_hook(hook)
     several = list(values)
     for i, t in zip(places, passed, strict=True):
         several[i] = t

@@ -12,6 +12,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd import views
 from minigrad.autograd.mode import mode
+from minigrad.autograd.node import wants_grad
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
@@ -167,7 +168,7 @@ def index(input: Any, key: Any) -> Any:
         return select_at(input, (key, ...))
     if type(key) is slice and shape:
         return slice_at(input, (checked_slice(key),))
-    basic, last, where, _ = plan(key, input.array, keep=mode.grad and input.needs_grad)
+    basic, last, where, _ = plan(key, input.array, keep=mode.grad and wants_grad(input))
     if last is ...:
         return alias(input) if where is None else read_at(input, where)
     part = VIEWS[last](input, basic)
