@@ -123,7 +123,7 @@ class Tensor(InPlaceOps, Conversions):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Record operations on this leaf from now on, or no longer."""
-        if self.grad_fn is not None:
+        if self.node is not None:
             if not requires_grad:
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "

@@ -65,8 +65,25 @@ def put_region(input, value, where: Region, *, xp):
 
 @Op
 def scatter_region(input, where: Region, shape: tuple, *, xp):
-    """Zeros of `shape` with `input` in the region: the adjoint of `region`."""
-    return put_region(xp.zeros(shape, input.dtype), input, where)
+    """Zeros of `shape` with `input` added in the region: the adjoint of `region`."""
+    if not _overlaps_itself(where):
+        return put_region(xp.zeros(shape, input.dtype), input, where)
+    flat = _in_memory(xp.zeros(shape, input.dtype), where, xp)
+    places = xp.full(where.shape, where.offset, xp.int64)
+    for dim, (n, stride) in enumerate(zip(where.shape, where.strides, strict=True)):
+        places += (xp.arange(n) * stride).reshape([-1 if d == dim else 1 for d in range(len(where.shape))])
+    backend.add_at(flat, places, input)
+    return _strided(flat, shape, where.base_strides, xp)
+
+
+def _overlaps_itself(where: Region) -> bool:
+    """True if the view may show an element twice, as an expanded or unfolded one does."""
+    span = 0
+    for stride, n in sorted((s, n) for s, n in zip(where.strides, where.shape, strict=True) if n > 1):
+        if stride <= span:
+            return True
+        span += stride * (n - 1)
+    return False
 
 
 @Op(node="CopySlices")
@@ -152,12 +169,15 @@ REASONS = {
 }
 
 
-def refusal(view: Any, modified: str = "is being") -> RuntimeError:
-    """torch's error for a write, through a view or beside it, that its history cannot express."""
+def refusal(view: Any, modified: str = "is being", part: str | None = None) -> RuntimeError:
+    """torch's error for a write, through a view (or a `part` of it, named by its operation) or beside it, that its
+    history cannot express.
+    """
     node, origin = view.node, view.origin
     made = ""
     if node is not None:
-        made = f"Output {view.output_nr} of {re.sub(r'Backward[0-9]*$', '', node.name())} is a view"
+        number, name = (0, part) if part else (view.output_nr, re.sub(r"Backward[0-9]*$", "", node.name()))
+        made = f"Output {number} of {name} is a view"
         if origin in REASONS:
             return RuntimeError(f"{made} and {modified} modified inplace. {REASONS[origin]}")
     mode, now = (

@@ -83,7 +83,7 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """Take over the values of `src`, broadcast to this shape and cast to this dtype, from any device."""
     if not isinstance(src, Variable):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
-    check_writable(self, [src])
+    check_writable(self, [src], overlapping=src is self)
     _check_broadcast(src.array.shape, self.array.shape)
     source = src.to(self)  # type: ignore[attr-defined]  # a Tensor's method
     if mode.grad and (wants_grad(self) or wants_grad(src)):

@@ -61,6 +61,7 @@ def put_at(input, key: Key, shape: tuple, *, xp):
 
 
 VIEWS = {int: select_at, slice: slice_at, None: unsqueeze_at}
+VIEW_NAMES = {int: "Select", slice: "Slice", None: "Unsqueeze", ...: "Alias"}
 
 for _op in VIEWS.values():
     _op.derivative(input=lambda g, key, input_shape: put_at(g, key, input_shape))
@@ -202,7 +203,10 @@ def setitem(input: Any, key: Any, value: Any) -> None:
     else:
         part = input if last is ... else VIEWS[last](input, basic)
     values = [value] if isinstance(value, Variable) else []
-    inplace.check_writable(input, values, None if part is input else part.array)
+    if part is input:
+        inplace.check_writable(input, values)
+    else:
+        inplace.check_writable(input, values, part.array, VIEW_NAMES[last])
     if isinstance(value, Variable) and (where is None or (masks and value.array.size == 1)):
         value = to(value, backend.dtype_of(array), device=backend.device_of(array))
     value = _write_all(part, value) if where is None else _write_at_places(part, where, value)
@@ -212,8 +216,9 @@ def setitem(input: Any, key: Any, value: Any) -> None:
 
 
 def _takes_all(key: Any) -> bool:
-    """True if the key has nothing but slices and `...`."""
-    return all(type(item) in (slice, type(...)) for item in (key if isinstance(key, tuple) else (key,)))
+    """True if the key has nothing but slices with step 1 and `...`."""
+    items = key if isinstance(key, tuple) else (key,)
+    return all(item is ... or (type(item) is slice and item.step in (None, 1)) for item in items)
 
 
 def _view(source: Any, array: Any) -> Any:

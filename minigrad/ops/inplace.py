@@ -76,11 +76,16 @@ def _before(target: Any) -> Any:
 
 
 def check_writable(
-    target: Any, others: list[Any] | tuple[Any, ...] = (), part: Any = None, overlapping: bool = False
+    target: Any,
+    others: list[Any] | tuple[Any, ...] = (),
+    part: Any = None,
+    part_name: str | None = None,
+    overlapping: bool = False,
 ) -> None:
-    """RuntimeError, in torch's words, if the tensor (of it only the array `part`, if given) must not be written to.
+    """RuntimeError, in torch's words, if the tensor must not be written to.
 
-    `others` are the tensors that the new values are made of. `overlapping`: elements may lie on one another.
+    `others` are the tensors that the new values are made of; `part` is the array, if only a part is written, and
+    `part_name` the operation that shows it. `overlapping`: elements may lie on one another.
     """
     if target.counter is None and not mode.inference:
         raise RuntimeError(
@@ -88,7 +93,7 @@ def check_writable(
             "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if mode.grad:
-        _check_history(target, others, part)
+        _check_history(target, others, part_name)
     array = target.array if part is None else part
     if overlapping or not array.size:
         return
@@ -99,7 +104,7 @@ def check_writable(
             _check_overlap(array, other.array)
 
 
-def _check_history(target: Any, others: Any, part: Any) -> None:
+def _check_history(target: Any, others: Any, part: str | None) -> None:
     """RuntimeError for leaves that want a gradient, their views, and views whose history cannot follow."""
     base = target.base
     wanted = target.needs_grad or (base is not None and base.needs_grad)
@@ -107,7 +112,7 @@ def _check_history(target: Any, others: Any, part: Any) -> None:
         return
     if base is not None:
         if target.origin is not None:
-            raise refusal(target)
+            raise refusal(target, part=part)
         target.follow()
     leaf = target if base is None else base
     if wanted and leaf.node is None:
@@ -124,7 +129,7 @@ def _check_overlap(target: Any, source: Any) -> None:
         return  # as torch, which does not look closer: here the result is right in any case
     start, other = backend.address(target), backend.address(source)
     if start == other and target.nbytes == source.nbytes:
-        if target.shape == source.shape or _steps(target) == _steps(source):
+        if target.shape == source.shape and _steps(target) == _steps(source):
             return
     elif start >= other + source.nbytes or other >= start + target.nbytes:
         return
