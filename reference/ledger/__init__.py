@@ -4,8 +4,9 @@
     python -m reference.ledger 'conv*' --verbose      some of them, each failing sample in full
     python -m reference.ledger --write                and write reference/parity.json and reference/PARITY.md
 
-PyTorch's wheel holds the database its own tests run on (`torch.testing._internal`: `op_db`): for every operation, a
-function that draws samples of its arguments. Each sample is copied to both engines and compared at five levels:
+PyTorch's wheel holds the databases its own tests run on (`torch.testing._internal`: `op_db`, `module_db`): for every
+operation and module, a function that draws samples of its arguments. Each sample is copied to both engines and
+compared at five levels:
 
     forward        values, shapes and dtypes of all outputs
     gradient       of every input, for random incoming gradients
@@ -18,7 +19,9 @@ and before them all: is there a function of that name. The files, from the botto
     compare.py     when two results are equal, and what is said when they are not
     ledger.py      Row and Count: what is written down
     levels.py      one sample at every level
-    operations.py  op_db, an entry an operation
+    entry.py       one line of a database: its samples, drawn, run and counted
+    operations.py  op_db; families.py sorts it under headings, core_ops.txt lists what is used most
+    modules.py     module_db
     workers.py     processes that measure entries; one that dies or hangs costs its row only
     report.py      totals, the terminal, JSON and Markdown
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 LEVELS = ("forward", "gradient", "second order", "errors")
 DTYPES = ("float64", "float32")
@@ -45,10 +45,11 @@ class Verdict:
 
 @dataclass
 class Row:
-    """One entry: its name, what it is called on minigrad, and what was counted."""
+    """One entry: its name, torch's name of what it calls, and what was counted."""
 
     name: str
     function: str
+    database: str = ""
     family: str = ""
     core: bool = False
     present: bool = False
@@ -103,11 +104,3 @@ class Settings:
     samples: int | None = None  # of each entry and dtype; None: all
     seconds: float = 20.0  # a sample's limit
     verbose: bool = False
-
-
-class Entry(Protocol):
-    """One line of a database."""
-
-    name: str
-
-    def measure(self, settings: Settings) -> Row: ...

@@ -37,6 +37,15 @@ def totals(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
     return found
 
 
+def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows that are totalled together."""
+    return {
+        "operations": [row for row in rows if row.database == "operations"],
+        "core operations": [row for row in rows if row.core],
+        "modules": [row for row in rows if row.database == "modules"],
+    }
+
+
 def errors_total(rows: Iterable[Row]) -> tuple[int, int]:
     """Of so many rows with bad samples, so many refuse all of them with torch's type of exception."""
     measured = [row for row in rows if row.status() != "unmeasurable" and row.measured("errors")]
@@ -55,15 +64,15 @@ def cells(row: Row) -> list[str]:
 
 def remark(row: Row) -> str:
     """Why a row is not whole: what excludes it, or the first failure at its lowest failing level."""
-    if row.excluded:
-        return row.excluded
+    left = [c.why for by in row.counts.values() for c in by.values() if c.why]
+    if row.status() == "unmeasurable":
+        return row.excluded or (left[0] if left else "no samples in these dtypes")
     if not row.present:
         return f"no {row.function}"
     for level in LEVELS:
         for count in row.counts.get(level, {}).values():
             if count.failure:
                 return f"{level}: {count.failure}"
-    left = [c.why for by in row.counts.values() for c in by.values() if c.why]
     return f"({left[0]})" if left else ""
 
 
@@ -76,7 +85,7 @@ def show(rows: Sequence[Row], only_failing: bool = False) -> None:
                 f"{row.name:45} {row.status():13}" + "".join(f"{c:>14}" for c in cells(row)) + f"  {remark(row)[:160]}"
             )
     print()
-    for title, chosen in (("all", rows), ("core", [row for row in rows if row.core])):
+    for title, chosen in groups(rows).items():
         if chosen:
             steps = ", ".join(f"{step} {n}/{of}" for step, (n, of) in totals(chosen).items())
             excluded = sum(row.status() == "excluded" for row in chosen)
@@ -92,7 +101,9 @@ def write(rows: Sequence[Row]) -> None:
     """Write parity.json and PARITY.md."""
     v = versions()
     lines = ",\n".join(json.dumps(row.to_json()) for row in rows)
-    head = json.dumps({"note": GENERATED, "versions": v, "totals": totals(rows)})[:-1]
+    head = json.dumps({"note": GENERATED, "versions": v, "totals": {k: totals(v) for k, v in groups(rows).items()}})[
+        :-1
+    ]
     JSON.write_text(f'{head}, "rows": [\n{lines}\n]}}\n')
     PAGE.write_text(page(rows, v))
 
@@ -105,31 +116,33 @@ def read() -> tuple[list[Row], dict[str, str]]:
 
 def page(rows: Sequence[Row], v: dict[str, str]) -> str:
     """The Markdown page: totals, what the columns mean, and a table a family."""
-    measurable = sum(row.status() != "unmeasurable" for row in rows)
+    columns = groups(rows)
     out = [
         "# Parity with PyTorch",
         "",
         GENERATED,
         f"Measured on {v['date']} with PyTorch {v['torch']} and NumPy {v['numpy']}.",
         "",
-        f"PyTorch tests its operations on a database that ships in its wheel. Of its {len(rows)} differentiable",
-        f"operations and variants, {measurable} can be measured here. Each line counts",
-        "those that pass it and all lines above it with every sample, in float64 and in float32:",
+        "PyTorch tests its operations and modules on databases of samples that ship in its wheel. Here each of them",
+        "runs on both engines. Each line counts the entries (operations with their variants, and modules) that pass",
+        "it and all lines above it with every sample, in float64 and in float32, of those that can be measured:",
         "",
-        "| | all | core |",
-        "| --- | --- | --- |",
+        "| | " + " | ".join(columns) + " |",
+        "| --- " * (1 + len(columns)) + "|",
     ]
-    every, core = totals(rows), totals(row for row in rows if row.core)
-    out += [f"| {step} | {every[step][0]} of {every[step][1]} | {core[step][0]} of {core[step][1]} |" for step in STEPS]
-    of_core = errors_total(row for row in rows if row.core)
-    out += ["| exceptions, taken alone | {} of {} | {} of {} |".format(*errors_total(rows), *of_core)]
+    found = [totals(chosen) for chosen in columns.values()]
+    out += [f"| {step} | " + " | ".join("{} of {}".format(*t[step]) for t in found) + " |" for step in STEPS]
+    errors = ["{} of {}".format(*errors_total(chosen)) for chosen in columns.values()]
+    out += ["| exceptions, taken alone | " + " | ".join(errors) + " |"]
+    left = [str(sum(row.status() == "unmeasurable" for row in chosen)) for chosen in columns.values()]
+    out += ["| (not measurable) | " + " | ".join(left) + " |"]
     out += ["", *allowances(rows), "", MEANING]
-    for title in sorted({row.family for row in rows}):
+    for title in dict.fromkeys(sorted({row.family for row in rows}, key=lambda f: (f == "modules", f))):
         out += [
             "",
             f"## {title.capitalize()}",
             "",
-            "| operation | status | forward | gradient | second order | errors | |",
+            "| name | status | forward | gradient | second order | errors | |",
         ]
         out += ["| --- " * 7 + "|"]
         for row in rows:

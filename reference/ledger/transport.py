@@ -45,6 +45,11 @@ def freeze(value: Any) -> Any:
             known[id(tensor)] = Leaf(array_of(tensor), tensor.requires_grad)
         return known[id(tensor)]
 
+    def refuse(module: torch.nn.Module) -> None:
+        if next(module.parameters(), None) is not None:
+            raise Unmeasurable(f"takes a {type(module).__name__} of torch's as an argument")
+
+    walk(value, torch.nn.Module, refuse)
     return walk(value, torch.Tensor, leaf)
 
 
@@ -94,11 +99,17 @@ def array_of(tensor: torch.Tensor) -> np.ndarray:
     )
 
 
-CONSTANTS = (torch.dtype, torch.device, torch.memory_format, torch.layout, torch.Size, torch.Generator, FunctionType)
+TYPES = (torch.dtype, torch.device, torch.memory_format, torch.layout)
+CONSTANTS = (*TYPES, torch.Size, torch.Generator, FunctionType, torch.nn.Module)
 
 
 def constant(value: Any, module: ModuleType) -> Any:
-    """torch's dtype, device, memory format, size or function as `module`'s."""
+    """torch's dtype, device, memory format, size, function or layer without parameters as `module`'s."""
+    if isinstance(value, torch.nn.Module):
+        layer = named(f"nn.{type(value).__name__}", module)()
+        for name in value.__constants__:
+            setattr(layer, name, getattr(value, name))
+        return layer
     if isinstance(value, torch.Size):
         return tuple(value)
     if isinstance(value, torch.device):
@@ -106,8 +117,17 @@ def constant(value: Any, module: ModuleType) -> Any:
     if isinstance(value, torch.Generator):
         return module.Generator().manual_seed(value.initial_seed())
     if isinstance(value, FunctionType):
-        return over(value, module)
+        path = f"{value.__module__}.{value.__qualname__}"
+        return named(path[6:], module) if attribute_of_torch(path) is value else over(value, module)
     return named(str(value).removeprefix("torch."), module)
+
+
+def attribute_of_torch(path: str) -> Any:
+    """torch's object of a dotted name that begins with "torch."; None if it is no such name."""
+    try:
+        return attrgetter(path.removeprefix("torch."))(torch) if path.startswith("torch.") else None
+    except AttributeError:
+        return None
 
 
 def named(path: str, module: Any) -> Any:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from reference.ledger.ledger import Count, Entry, Row, Settings
+from reference.ledger.entry import Entry
+from reference.ledger.ledger import Count, Row, Settings
 
 PATIENCE = 300.0  # seconds for one entry
 
@@ -92,6 +93,6 @@ def answer(worker: Worker, entry: Entry) -> Row | None:
 
 def lost(entry: Entry, why: str) -> Row:
     """The row of an entry that could not be measured to its end: it failed."""
-    row = Row(entry.name, entry.name, present=True)
+    row = Row(entry.name, entry.function, entry.database, entry.family, entry.is_core, present=True)
     row.counts = {"forward": {"float64": Count(run=1, failure=why)}}
     return row
