@@ -33,6 +33,7 @@ from minigrad.testing import (
     shapes,
     tensors,
 )
+from minigrad.testing.engines import MINIGRAD, torch_engine
 from minigrad.testing.samples import LAYOUTS, Argument, Sample
 from reference import strict_cupy
 
@@ -243,7 +244,7 @@ def test_what_cannot_be_drawn_is_an_error():
 def test_arguments_and_their_code_are_the_same_tensors(shape, layout):
     array = np.linspace(-1.3, 2, math.prod(shape), dtype=np.float32).reshape(shape)
     sample = Sample((Argument(array, True), 2), array.dtype, layout, 0)
-    for engine, T in zip((minigrad.testing.engines.MINIGRAD, minigrad.testing.engines.torch_engine()), ENGINES):
+    for engine, T in zip((MINIGRAD, torch_engine()), ENGINES):
         names = {"T": T}
         exec("\n".join(sample.code()), names)
         made, number = sample.arguments(engine)
@@ -649,10 +650,13 @@ def test_the_program_of_an_optimizer_shows_the_difference(name):
 # -- what it needs, and its documentation ------------------------------------------------------------------------------
 
 
-def test_importing_minigrad_imports_neither_hypothesis_nor_torch():
-    program = "import minigrad, sys; print(minigrad.testing.assert_close, {'hypothesis', 'torch'} & {*sys.modules})"
+def test_importing_minigrad_imports_only_what_torch_testing_has():
+    others = ["hypothesis", "torch", "minigrad.testing.functions", "minigrad.testing.strategies"]
+    program = f"import minigrad, sys; print(minigrad.testing.assert_close, {{*{others}}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("set()\n")
+    with pytest.raises(AttributeError, match="no attribute 'assert_different'"):
+        minigrad.testing.assert_different  # noqa: B018  asked for by name
 
 
 def test_what_is_missing_is_named(monkeypatch):

@@ -18,14 +18,34 @@ strategies for other tests:
 >>> test_reciprocal()
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from minigrad.testing.close import assert_close
 from minigrad.testing.creation import make_tensor
-from minigrad.testing.functions import assert_same_function
-from minigrad.testing.modules import assert_same_module
-from minigrad.testing.optimizers import assert_same_optimizer
-from minigrad.testing.strategies import broadcastable_shapes, broadcastable_tensors, shapes, tensors
+
+if TYPE_CHECKING:
+    from minigrad.testing.functions import assert_same_function
+    from minigrad.testing.modules import assert_same_module
+    from minigrad.testing.optimizers import assert_same_optimizer
+    from minigrad.testing.strategies import broadcastable_shapes, broadcastable_tensors, shapes, tensors
 
 __all__ = [
     "assert_close", "make_tensor", "assert_same_function", "assert_same_module", "assert_same_optimizer",
     "shapes", "broadcastable_shapes", "tensors", "broadcastable_tensors",
 ]  # fmt: skip
+
+# Imported when first asked for: `import minigrad` imports this package, and most programs never test.
+_HOMES = {
+    "assert_same_function": "functions",
+    "assert_same_module": "modules",
+    "assert_same_optimizer": "optimizers",
+    **dict.fromkeys(["shapes", "broadcastable_shapes", "tensors", "broadcastable_tensors"], "strategies"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
