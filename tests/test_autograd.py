@@ -471,3 +471,29 @@ def test_numpy_on_the_left_keeps_the_history():
     y = np.array([1.0, 2.0], dtype=np.float32) * x
     assert isinstance(y, minigrad.Tensor)
     assert y.requires_grad
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "y, x, T.eye(3)",
+        "y, x, None",
+        "y, x, T.ones(2, 2)",
+        "y, x, T.ones(3)",
+        "[y, y], [x], [T.eye(3), T.ones(2, 3)]",
+        "[y, y], [x], [T.eye(3), T.ones(3, 3)]",
+        "[y], [x, w], [T.eye(3)]",
+        "[y], [x, w], [T.eye(3)], allow_unused=True",
+        "[y], [x, w], [T.eye(3)], materialize_grads=True",
+        "y, x, T.eye(3), create_graph=True",
+    ],
+)
+def test_gradients_of_rows(arguments):
+    def program(T):
+        x, w = T.arange(3.0).requires_grad_(), T.ones(2, requires_grad=True)
+        y = x * x * 2
+        scope = {"T": T, "x": x, "y": y, "w": w}
+        first = attempt(lambda: eval(f"T.autograd.grad({arguments}, is_grads_batched=True)", scope))
+        return first, attempt(lambda: y.sum().backward()), x.grad
+
+    same(program)

@@ -12,6 +12,7 @@ from minigrad.autograd.engine import run
 from minigrad.autograd.hooks import keep_gradient
 from minigrad.autograd.mode import set_grad_enabled
 from minigrad.autograd.node import AccumulateGrad, edge_of
+from minigrad.autograd.rows import Rows
 from minigrad.autograd.variable import Variable, wrap
 
 CYCLE_WARNING = (
@@ -73,17 +74,23 @@ def backward(
     The saved values are freed on the way unless `retain_graph` (which `create_graph` implies).
     """
     outputs = _as_list(tensors)
-    if create_graph:
-        warnings.warn(CYCLE_WARNING, UserWarning, stacklevel=3)
     gradients = _initial_gradients(outputs, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         run(outputs, gradients, keep, create_graph)
-        return
-    targets = _as_list(inputs)
-    if not targets:
+    else:
+        _accumulate_into(_as_list(inputs), outputs, gradients, keep, create_graph)
+    if create_graph:
+        warnings.warn(CYCLE_WARNING, UserWarning, stacklevel=3)
+
+
+def _accumulate_into(
+    inputs: list[Any], outputs: list[Any], gradients: list[Any], keep: bool, create_graph: bool
+) -> None:
+    """Add to `.grad` of `inputs`, leaves or results, and of no other tensor."""
+    if not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    targets = list(dict.fromkeys(targets))
+    targets = list(dict.fromkeys(inputs))
     for t in targets:
         keep_gradient(t)  # results add it to their `.grad` on the walk, after their hooks
     wanted = [_wanted_edge(t) for t in targets]
@@ -108,19 +115,29 @@ def grad(
 ) -> tuple[Any, ...]:
     """The gradients of the sum of `outputs` with respect to `inputs`, leaves or results; `.grad` is untouched.
 
-    An input that does not take part is an error, or None with `allow_unused`, or zeros with `materialize_grads`.
+    An input that does not take part is an error, or None with `allow_unused`, or zeros with `materialize_grads`. With
+    `is_grads_batched` each of `grad_outputs` has one gradient more in front of its output's shape, and so have the
+    results: the rows of a Jacobian, a walk for each.
     """
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
-    if is_grads_batched:
-        raise NotImplementedError("is_grads_batched=True is not available: call grad once for each row of grad_outputs")
     sources, targets = _as_list(outputs), _as_list(inputs)
+    if is_grads_batched:
+        keep = create_graph if retain_graph is None else retain_graph
+        return _grad_of_rows(sources, targets, grad_outputs, keep, create_graph, allow_unused, materialize_grads)
     gradients = _initial_gradients(sources, grad_outputs)
     wanted = [_wanted_edge(t) for t in targets]
     keep = create_graph if retain_graph is None else retain_graph
     results = run(sources, gradients, keep, create_graph, wanted)
+    return _with_unused(targets, results, allow_unused, materialize_grads)
+
+
+def _with_unused(
+    targets: list[Any], results: list[Any], allow_unused: bool | None, materialize_grads: bool
+) -> tuple[Any, ...]:
+    """The results, with what is asked for in place of None."""
     for i, (t, g) in enumerate(zip(targets, results, strict=True)):
         if g is None and materialize_grads:
             results[i] = wrap(backend.module_of(t.array).zeros_like(t.array))
@@ -132,11 +149,43 @@ def grad(
     return tuple(results)
 
 
+def _grad_of_rows(
+    sources: list[Any], targets: list[Any], given: Any, keep: bool, create_graph: bool, *unused: Any
+) -> tuple[Any, ...]:
+    """`grad` for each row of the given gradients, the results stacked."""
+    batches = [None] * len(sources) if given is None else _as_list(given)
+    for i, (batch, output) in enumerate(zip(batches, sources, strict=False)):
+        if batch is not None and batch.array.shape[1:] != output.array.shape:
+            raise RuntimeError(
+                f"If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
+                f"dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                f"output, but a mismatch was detected: grad_output[{i}] has a shape of "
+                f"torch.Size({list(batch.array.shape[1:])}) and output[{i}] has a shape of "
+                f"torch.Size({list(output.array.shape)})."
+            )
+    sizes = [len(batch.array) for batch in batches if batch is not None]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
+            f"mapped dimension"
+        )
+    if not sizes:
+        return grad(sources, targets, None, keep, create_graph)
+    rows = []
+    for i in range(sizes[0]):
+        row = [None if batch is None else batch[i] for batch in batches]
+        again = keep or i < sizes[0] - 1
+        rows.append(grad(sources, targets, row, again, create_graph, allow_unused=True))
+    columns = [None if column[0] is None else Rows.apply(*column) for column in zip(*rows, strict=True)]
+    return _with_unused(targets, columns, *unused)
+
+
 def _wanted_edge(t: Any) -> Any:
     if not isinstance(t, Variable):  # a GradientEdge
         return t.node.variable if isinstance(t.node, AccumulateGrad) else t.node, t.output_nr
-    edge = edge_of(t)
-    if edge is None and t.requires_grad:  # a view made under no_grad of what wants a gradient takes no part
+    tensor: Any = t
+    edge = edge_of(tensor)
+    if edge is None and tensor.requires_grad:  # a view made under no_grad of what wants a gradient takes no part
         return t, 0
     if edge is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")

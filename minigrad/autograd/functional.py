@@ -15,8 +15,8 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.backward import grad
-from minigrad.autograd.function import Function
 from minigrad.autograd.mode import enable_grad
+from minigrad.autograd.rows import Rows
 from minigrad.autograd.variable import Variable, wrap
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
@@ -287,24 +287,12 @@ def _row(output: Any, k: int, number: int, xs: Tensors, create_graph: bool, stri
     return row
 
 
-class _Rows(Function):
-    """Tensors of one shape as the rows of one: the step that no method of a tensor offers."""
-
-    @staticmethod
-    def forward(ctx: Any, *rows: Any) -> Any:
-        return wrap(backend.module_of(rows[0].array).stack([r.array for r in rows]))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return grads[0].unbind(0)
-
-
 def _stacked(rows: list[Any], output: Any, x: Any) -> Any:
     """The derivatives of the elements of `output` with respect to `x`, as one tensor."""
     if not rows:
         raise RuntimeError("stack expects a non-empty TensorList: an output without elements has no Jacobian")
     with enable_grad():
-        return _Rows.apply(*rows).reshape((*output.array.shape, *x.array.shape))
+        return Rows.apply(*rows).reshape((*output.array.shape, *x.array.shape))
 
 
 def _zeros_like(t: Any) -> Any:

@@ -41,7 +41,7 @@ class OpNode(Node):
     def pack_saved(self, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
         if not self.saved_names:
             return
-        edges = dict(zip(self.declaration.rules, self.edges, strict=False))
+        edges: dict[str, Any] = dict(zip(self.declaration.rules, self.edges, strict=False))
 
         def packed(value: Any, edge: Any) -> Any:
             if isinstance(value, (list, tuple)):

@@ -53,7 +53,7 @@ def in_place_view(op: Callable[..., Any], name: str, node: str) -> Callable[...,
         bump(self)
         if mode.grad:
             if value.node is not None:
-                value.node.__class__ = _renamed(type(value.node), node)
+                value.node.__class__ = _renamed(value.node.__class__, node)
             take_history(self, value)
             self.seen = None if self.counter is None else self.counter[0]
         return self
