@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import numpy as np
@@ -11,14 +12,13 @@ import torch
 
 import minigrad
 from reference.adapters import MINIGRAD, TORCH
-from reference.ledger import report
+from reference.ledger import report, workers
 from reference.ledger.compare import difference, nearer
 from reference.ledger.entry import Entry, drawn
 from reference.ledger.ledger import LEVELS, Row, Settings, Verdict
 from reference.ledger.modules import modules
 from reference.ledger.operations import operations
 from reference.ledger.transport import Unmeasurable, freeze, over, thaw
-from reference.ledger.workers import measured
 
 ENTRIES = {entry.name: entry for entry in operations() + modules()}
 COMMITTED = {row.name: row for row in report.read()[0]}
@@ -29,6 +29,8 @@ QUICK = Settings(samples=2, seconds=60)
 
 def holds(entry: Entry, settings: Settings) -> None:
     """Whatever the committed row passes, the row measured now passes too."""
+    if entry.name not in COMMITTED:
+        pytest.skip("the committed ledger was written with another release of torch, which had no such entry")
     row, before = entry.measure(settings), COMMITTED[entry.name]
     for level in LEVELS:
         if before.passes(level):
@@ -180,9 +182,21 @@ def test_a_sample_that_hangs_fails_and_the_others_go_on(monkeypatch):
 
 def test_a_process_that_dies_costs_one_row(monkeypatch):
     monkeypatch.setattr(minigrad, "exp", lambda x: os._exit(3))
-    rows = dict(measured([ENTRIES[name] for name in ("exp", "tanh", "sin")], QUICK, jobs=1))
+    rows = dict(workers.measured([ENTRIES[name] for name in ("exp", "tanh", "sin")], QUICK, jobs=1))
     assert [rows[n].status() for n in range(3)] == ["forward", "pass", "pass"]
     assert "exit status 3" in report.remark(rows[0])
+
+
+def test_a_process_that_hangs_beyond_its_samples_limits_costs_one_row(monkeypatch):
+    def deaf(x):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+        time.sleep(60)
+
+    monkeypatch.setattr(minigrad, "exp", deaf)
+    monkeypatch.setattr(workers, "PATIENCE", 1.0)
+    rows = dict(workers.measured([ENTRIES["exp"], ENTRIES["sin"]], QUICK, jobs=1))
+    assert [rows[n].status() for n in range(2)] == ["forward", "pass"]
+    assert "no answer in 1 s" in report.remark(rows[0])
 
 
 # -- its parts ---------------------------------------------------------------------------------------------------------
@@ -249,3 +263,7 @@ def test_float32_is_excused_only_where_torch_is_no_nearer_to_float64():
     assert not nearer(minigrad.tensor([-4e-5]), torchs, exact)
     assert not nearer(minigrad.tensor([0.0]), torchs + 1, exact)  # torch's float32 says nothing here
     assert not nearer(minigrad.tensor([[0.0]]), torchs, exact)
+
+
+def test_the_databases_leave_torchs_flags_settable():
+    torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark

@@ -19,6 +19,7 @@ and before them all: is there a function of that name. The files, from the botto
     compare.py     when two results are equal, and what is said when they are not
     ledger.py      Row and Count: what is written down
     levels.py      one sample at every level
+    databases.py   op_db and module_db, imported
     entry.py       one line of a database: its samples, drawn, run and counted
     operations.py  op_db; families.py sorts it under headings, core_ops.txt lists what is used most
     modules.py     module_db

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch.testing._internal.common_modules import module_db
 
 import minigrad
 from reference.adapters import Engine, to_numpy
+from reference.ledger.databases import module_db
 from reference.ledger.entry import Call, Entry, attribute
 from reference.ledger.levels import Program
 from reference.ledger.transport import doubled, named, thaw

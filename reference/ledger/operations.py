@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.testing._internal.common_methods_invocations import op_db
 
 import minigrad
 from reference.adapters import Engine
+from reference.ledger.databases import op_db
 from reference.ledger.entry import Call, Entry, attribute
 from reference.ledger.families import family
 from reference.ledger.levels import Program
