@@ -7,254 +7,41 @@ ten is refused by torch, on purpose. Avoided is only what torch leaves undefined
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from hypothesis import strategies as st
 
 from tests.machine import Run, made_from
+from tests.machine_writer import (
+    Condition,
+    NotNow,
+    Writer,
+    above,
+    apart,
+    away_from_zero,
+    below,
+    dims,
+    disjoint,
+    filled,
+    fits,
+    floating,
+    has_dims,
+    leaf,
+    no_overlap,
+    no_wish,
+    result,
+    shaped,
+    small,
+    typed,
+    wants,
+    writable,
+)
 
 SHAPES = ((3,), (2, 3), (), (2,), (3, 2), (2, 2), (1, 3), (2, 1), (3, 3), (4,), (2, 2, 2), (2, 1, 3), (0,), (2, 0))
 SHAPES = SHAPES[:10] * 2 + SHAPES
-HALVES = (1.0, -0.5, 2.0, 0.0, 1.5, -1.0, 0.5, -2.0, 1.0, 2.5, -1.5)
-NUMBERS = (2, -1, 0.5, 3, -1.5, 0)
 FLOATS = ("T.float64", "T.float64", "T.float64", "T.float32")
-
-
-class NotNow(Exception):
-    """A rule has nothing to work on."""
-
-
-class Writer:
-    """A program in the making; `pick(n)` chooses a number below n."""
-
-    def __init__(self, pick: Callable[[int], int], run: Run) -> None:
-        self.pick, self.run = pick, run
-        self.lines: list[str] = []
-        self.made = 0
-
-    # -- choices
-
-    def one_of(self, options: Sequence[Any]) -> Any:
-        if not options:
-            raise NotNow
-        return options[self.pick(len(options))] if len(options) > 1 else options[0]
-
-    def chance(self, n: int) -> bool:
-        """True once in n times."""
-        return self.pick(n) == n - 1
-
-    def number(self) -> Any:
-        return self.one_of(NUMBERS)
-
-    # -- tensors
-
-    def __getitem__(self, name: str) -> Any:
-        return self.run.names[name]
-
-    def names(self, *conditions: Callable[[Any], bool]) -> list[str]:
-        """The names of tensors that meet all the conditions. What has grown beyond measure is used no more."""
-        return [n for n, t in self.run.tensors().items() if meets(t, (*conditions, tame))]
-
-    def tensor(self, *conditions: Callable[[Any], bool]) -> str:
-        return self.one_of(self.names(*conditions)[::-1])  # the simplest choice is the newest
-
-    def target(self, *conditions: Callable[[Any], bool]) -> str:
-        """A tensor to write into.
-
-        Not a gradient that autograd.grad gave: its memory may be another gradient's too. Not an inference tensor
-        outside of inference_mode: torch refuses, but after it has written.
-        """
-        shared = made_from(self.lines, "T.autograd.grad(")
-        refused = [] if torch.is_inference_mode_enabled() else [lambda t: not t.is_inference()]
-        return self.one_of([n for n in self.names(writable, *refused, *conditions) if n not in shared][::-1])
-
-    def fresh(self) -> str:
-        self.made += 1
-        return f"t{self.made - 1}"
-
-    def literal(self, shape: Sequence[int], values: Sequence[float] = HALVES, dtype: str = "") -> str:
-        """A tensor of `values` written out."""
-        size, start = int(np.prod(shape)), self.pick(len(values))
-        flat = np.array([values[(start + i) % len(values)] for i in range(size)]).reshape(shape)
-        if not size:
-            return f"T.zeros({tuple(shape)}{', dtype=' + dtype if dtype else ''})"
-        return f"T.tensor({flat.tolist()}{', dtype=' + dtype if dtype else ''})"
-
-    def dim(self, name: str, least: int = 1) -> int:
-        """A dim of the tensor, of `least` elements or more, from either end."""
-        shape = self[name].shape
-        dim = self.one_of([d for d, n in enumerate(shape) if n >= least])
-        return dim - len(shape) if self.chance(3) else dim
-
-    def index(self, name: str, dim: int) -> int:
-        n = self[name].shape[dim]
-        return self.pick(n) - (n if self.chance(3) else 0)
-
-    def places(self, n: int, count: int, different: bool) -> str:
-        """An int64 tensor of `count` places below n."""
-        start, step = self.pick(n), 1 if different or self.chance(2) else 0
-        return f"T.tensor({[(start + i * step) % n for i in range(count)]})"
-
-    def key(self, name: str, different: bool = False, basic: bool = False) -> str:
-        """What may stand between the brackets; `different`: which names no element twice."""
-        t = self[name]
-        parts = []
-        kinds = ["slice", "number", "slice", "...", "None", "all", "step"] + ([] if basic else ["list", "mask"])
-        for dim in range(1 + self.pick(t.dim()) if t.dim() else 0):
-            n, kind = t.shape[dim], self.one_of(kinds)
-            if kind == "number" and n:
-                parts.append(str(self.index(name, dim)))
-            elif kind == "list" and n:
-                parts.append(self.places(n, 1 + self.pick(n), different))
-                kinds = ["slice", "all"]
-            elif kind == "mask" and dim == 0 and not parts and t.dim():
-                return f"{name} > {self.number()}"
-            elif kind == "...":
-                parts.append("...")
-                break
-            elif kind == "None" and t.dim() < 3:
-                parts.append("None")
-                break
-            elif kind == "step":
-                parts.append("::2")
-            elif kind == "slice":
-                parts.append(self.one_of(("1:", ":1", ":-1", ":2")))
-            else:
-                parts.append(":")
-        return ", ".join(parts) or "..."
-
-    # -- statements
-
-    def add(self, text: str) -> None:
-        """Write a statement, and run it."""
-        line = "    " * len(self.run.open) + text
-        self.lines.append(line)
-        self.run.step(line)
-
-    def leave(self) -> None:
-        """Go on outside of the innermost `with`."""
-        self.run._leave(len(self.run.open) - 1)
-
-
-def meets(t: Any, conditions: Sequence[Callable[[Any], bool]]) -> bool:
-    try:
-        return all(c(t) for c in conditions)
-    except RuntimeError:  # a view whose history torch refuses to tell
-        return False
-
-
-def tame(t: Any) -> bool:
-    return not t.numel() or bool(t.detach().abs().max() < 30)
-
-
-def floating(t: Any) -> bool:
-    return t.is_floating_point()
-
-
-def wants(t: Any) -> bool:
-    return t.requires_grad
-
-
-def no_wish(t: Any) -> bool:
-    return not t.requires_grad
-
-
-def leaf(t: Any) -> bool:
-    return t.is_leaf and t.requires_grad and not t._is_view()
-
-
-def result(t: Any) -> bool:
-    return not t.is_leaf
-
-
-def dims(*numbers: int) -> Callable[[Any], bool]:
-    return lambda t: t.dim() in numbers
-
-
-def has_dims(t: Any) -> bool:
-    return t.dim() > 0
-
-
-def filled(t: Any) -> bool:
-    return t.numel() > 0
-
-
-def small(t: Any) -> bool:
-    return t.numel() <= 12
-
-
-def below(limit: float) -> Callable[[Any], bool]:
-    return lambda t: not t.numel() or bool(t.detach().max() < limit)
-
-
-def above(limit: float) -> Callable[[Any], bool]:
-    return lambda t: not t.numel() or bool(t.detach().min() > limit)
-
-
-def away_from_zero(t: Any) -> bool:
-    return not t.numel() or bool(t.detach().abs().min() > 0.2)
-
-
-def shaped(shape: Sequence[int]) -> Callable[[Any], bool]:
-    return lambda t: tuple(t.shape) == tuple(shape)
-
-
-def typed(dtype: Any) -> Callable[[Any], bool]:
-    return lambda t: t.dtype == dtype
-
-
-def fits(shape: Sequence[int], into: bool = False) -> Callable[[Any], bool]:
-    """Broadcasts with `shape`; or `into` it."""
-
-    def test(t: Any) -> bool:
-        try:
-            both = np.broadcast_shapes(tuple(t.shape), tuple(shape))
-        except ValueError:
-            return False
-        return both == tuple(shape) if into else int(np.prod(both)) <= 12
-
-    return test
-
-
-def elements(t: Any) -> np.ndarray:
-    """The addresses of a tensor's elements, in elements of its dtype."""
-    offsets = np.full(tuple(t.shape), t.data_ptr() // t.element_size() if t.numel() else 0)
-    for dim, stride in enumerate(t.stride()):
-        along = np.arange(t.shape[dim]) * stride
-        offsets = offsets + along.reshape([-1] + [1] * (t.dim() - dim - 1))
-    return offsets
-
-
-def no_overlap(t: Any) -> bool:
-    return len(np.unique(elements(t))) == t.numel()
-
-
-def writable(t: Any) -> bool:
-    """torch refuses most writes where one element stands for many by a stride of 0; where windows overlap otherwise
-    (`unfold`, `as_strided`) it writes each in an order of its own."""
-    return no_overlap(t) or any(s == 0 and n > 1 for s, n in zip(t.stride(), t.shape))
-
-
-def apart(target: Any) -> Callable[[Any], bool]:
-    """May be read while `target` is written. torch leaves undefined what a write gives that reads, at other places,
-    what it overwrites; most such it refuses, but not where it finds the overlap too hard to see."""
-
-    def test(t: Any) -> bool:
-        if not t.numel() or not target.numel() or not np.intersect1d(elements(t), elements(target)).size:
-            return True
-        same_places = t.stride() == target.stride() and t.data_ptr() == target.data_ptr() and t.shape == target.shape
-        return same_places or bool(t.is_contiguous() and target.is_contiguous())
-
-    return test
-
-
-def disjoint(target: Any) -> Callable[[Any], bool]:
-    """Shares no element with `target`; of empty tensors torch refuses some, which share no more."""
-    return lambda t: bool(t.numel()) and not np.intersect1d(elements(t), elements(target)).size
-
 
 # -- the rules: how often each is chosen beside the others -----------------------------------------------------------
 
@@ -490,7 +277,7 @@ INPLACE = {
     "{x}.tanh_()": (),
     "{x}.sigmoid_()": (),
     "{x}.square_()": (),
-    "{x}.masked_fill_({x} > {n}, {v0})": (),
+    "{x}.masked_fill_({x} > {n}, {v0})": (no_overlap,),  # else torch only warns
     "{x} += {v}": (),
     "{x} *= {v}": (),
     "{x} -= {v}": (),
@@ -498,11 +285,20 @@ INPLACE = {
 }
 
 
-def value(w: Writer, x: str, *conditions: Callable[[Any], bool]) -> Any:
+def value(w: Writer, x: str, *conditions: Condition) -> Any:
     """What may be written into `x`: a number, or a tensor, `x` itself and its views among them."""
-    if w.chance(3):
-        return w.number()
-    return w.tensor(fits(w[x].shape, into=True), apart(w[x]), *conditions)
+    return w.number() if w.chance(3) else source(w, x, *conditions)
+
+
+def source(w: Writer, x: str, *conditions: Condition) -> str:
+    """A tensor that may be written into `x`.
+
+    Into integers only what wants no gradient, else torch lets them want one, and fails inside at the next walk. Into
+    what is expanded not itself: torch does not refuse that copy, but to walk it.
+    """
+    numbers = [] if floating(w[x]) else [no_wish]
+    itself = [] if no_overlap(w[x]) else [disjoint(w[x])]
+    return w.tensor(fits(w[x].shape, into=True), apart(w[x]), *numbers, *itself, *conditions)
 
 
 @rule(14)
@@ -513,11 +309,11 @@ def inplace(w: Writer) -> str:
     if "{v}" in text:
         words["v"] = value(w, x)
     elif "{t}" in text:
-        words["t"] = w.tensor(fits(w[x].shape, into=True), apart(w[x]))
+        words["t"] = source(w, x)
     elif "{q}" in text:
-        words["q"] = 2 if w.chance(2) else w.tensor(fits(w[x].shape, into=True), apart(w[x]), away_from_zero)
+        words["q"] = 2 if w.chance(2) else source(w, x, away_from_zero)
     elif "{v0}" in text:
-        words["v0"] = w.number() if w.chance(2) else w.tensor(dims(0), apart(w[x]))
+        words["v0"] = w.number() if w.chance(2) else source(w, x, dims(0))
     return text.format(**words)
 
 
@@ -531,9 +327,11 @@ def assign(w: Writer) -> str:
     except (IndexError, RuntimeError):
         raise NotNow from None
     is_view = not disjoint(w[x])(target)
+    if not target.numel():  # nothing happens, in one of several ways
+        raise NotNow
     if not is_view and not no_overlap(w[x]):  # writes by places are not refused, but have no order
         raise NotNow
-    y = w.tensor(fits(target.shape, into=True), apart(target) if is_view else disjoint(w[x]))
+    y = source(w, x, fits(target.shape, into=True), apart(target) if is_view else disjoint(w[x]))
     return f"{x}[{key}] {w.one_of(('=', '=', '+=', '*='))} {y if w.chance(2) else w.number()}"
 
 
@@ -572,7 +370,7 @@ MODES = ("T.no_grad()", "T.no_grad()", "T.enable_grad()", "T.inference_mode()", 
 
 @rule(3)
 def mode(w: Writer) -> str:
-    if len(w.run.open) > 2:
+    if len(w.run.open) > 2 or torch.is_inference_mode_enabled():  # which has the last word
         raise NotNow
     if w.chance(6):
         return f"T.set_grad_enabled({w.chance(2)})"
@@ -610,8 +408,15 @@ def options(w: Writer) -> str:
     return text + (f", inputs=[{w.tensor(wants)}]" if w.chance(6) else "")
 
 
+def outside_of_inference() -> None:
+    """Walks are for elsewhere: there torch's gradients are inference tensors, which the next walk refuses to add to."""
+    if torch.is_inference_mode_enabled():
+        raise NotNow
+
+
 @rule(8)
 def backward(w: Writer) -> str:
+    outside_of_inference()
     x = w.tensor(wants) if not w.chance(20) else w.tensor(floating)
     how = w.one_of(("sum", "gradient", "scalar", "several"))
     if how == "scalar":
@@ -633,6 +438,7 @@ def backward(w: Writer) -> str:
 
 @rule(5)
 def grad(w: Writer) -> str:
+    outside_of_inference()
     x = w.tensor(wants)
     outputs = [x, w.tensor(wants)] if w.chance(3) else [x]
     count = 1 + w.pick(2)
