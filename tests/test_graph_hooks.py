@@ -305,3 +305,16 @@ def test_hooks_survive_a_copy_of_their_handle():
     copy.copy(handle).remove()
     (x * 3).sum().backward()
     assert x.grad.tolist() == [3, 3]
+
+
+def test_a_retained_scalar_gradient_is_accumulated():
+    def program(T):
+        x = T.tensor(2.0, requires_grad=True)
+        y = x * x
+        y.retain_grad()
+        y.backward(retain_graph=True)
+        before = y.grad
+        (y * y).backward()
+        return y.grad, before is y.grad, str(y.grad.device)
+
+    same(program)

@@ -52,7 +52,8 @@ def retain(tensor: Any, g: Any, create_graph: bool) -> None:
     if create_graph:
         tensor.gradient = g.clone() if held is None else held + g
     else:
-        tensor.gradient = wrap(_copy_like(g, tensor.array) if held is None else held.array + g)
+        total = _copy_like(g, tensor.array) if held is None else backend.as_array(held.array + g)
+        tensor.gradient = wrap(total)
 
 
 def _copy_like(g: Any, array: Any) -> Any:
