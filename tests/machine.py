@@ -29,7 +29,6 @@ NOT_YET: dict[str, str] = {
     # For now.
     r"RuntimeError: unsupported operation: some": "x[None] *= 2 and x.fill_(x[0]) are refused; other overlaps are not",
     r"torch:    RuntimeError: a leaf Variable": "x = T.arange(6.0).view(2, 3); v = x[...]; x.mul_(needing); v *= 2",
-    r"\.grad\.values": "retain_grad, then unsqueeze_",
     r"is_contiguous": "as_strided of an empty tensor; ones_like and the like keep no layout",
     r"has no attribute|second time": "an error in a second walk to a named result",
     r"inference|Inference": "inference tensors outside of inference_mode",
