@@ -20,6 +20,7 @@ from minigrad.ops.activation import (
     tanhshrink,
 )
 from minigrad.ops.affine import linear
+from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.classification import cross_entropy, nll_loss
 from minigrad.ops.conv import conv1d, conv2d, conv3d
 from minigrad.ops.dropout import (
@@ -75,6 +76,7 @@ __all__ = [
     "group_norm",
     "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
     "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
+    "scaled_dot_product_attention",
 ]  # fmt: skip
 
 

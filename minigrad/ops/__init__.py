@@ -8,6 +8,8 @@ from minigrad.ops.arithmetic import *
 from minigrad.ops.arithmetic import __all__ as _arithmetic
 from minigrad.ops.arrange import *
 from minigrad.ops.arrange import __all__ as _arrange
+from minigrad.ops.attention import *
+from minigrad.ops.attention import __all__ as _attention
 from minigrad.ops.cast import *
 from minigrad.ops.cast import __all__ as _cast
 from minigrad.ops.classification import *
@@ -83,6 +85,7 @@ __all__ = [
     *_affine,
     *_arithmetic,
     *_arrange,
+    *_attention,
     *_cast,
     *_classification,
     *_compare,

@@ -1,0 +1,69 @@
+"""Attention, and bags of embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reference.case import SUMS, Case, Fixed, Sample
+from reference.strategies import Draw, Recipe
+
+ONE_OP = {"grad_fn": "torch's is composed of other operations"}
+FUSED = {
+    **ONE_OP,
+    "verdict": "torch's fused kernel refuses masks of fewer dims, and does not look at the sizes of values",
+    "second_order": "torch's fused kernel has none",
+}
+
+
+def attended(max_front: int, shared: bool = False) -> Recipe:
+    """scaled_dot_product_attention(query, key, value, ...), with a mask of any kind or without."""
+
+    def draw(d: Draw) -> Sample:
+        front = d.shape(max_front, max_front, 1, 3) if max_front == 2 else d.shape(0, 1, 1, 3)
+        rows, columns, size = d.size(1, 4), d.size(1, 4), d.size(1, 4)
+        heads = front
+        options: dict[str, Any] = {}
+        if shared:
+            heads, front = front, (*front[:-1], front[-1] * d.size(1, 3))
+            options["enable_gqa"] = True
+        mask = d.one_of(None, "causal", "bool", "float")
+        if mask == "causal":
+            options["is_causal"] = True
+        elif mask is not None:
+            full = (*front, rows, columns)
+            of_mask = full[d.size(0, len(front)) :]
+            options["attn_mask"] = d.bools(of_mask) if mask == "bool" else d.floats(of_mask)
+            if mask == "float" and d.flag():
+                options["attn_mask"] = Fixed(options["attn_mask"])
+        if d.flag():
+            options["scale"] = d.one_of(0.5, 2.0)
+        query, key = d.floats((*front, rows, size)), d.floats((*heads, columns, size))
+        return Sample(query, key, d.floats((*heads, columns, d.size(1, 4))), **options)
+
+    return draw
+
+
+def dropped(d: Draw) -> Sample:
+    """Weights of which some are dropped: as many random numbers are drawn as torch draws."""
+    sample = attended(2)(d)
+    return Sample(*sample.args, **sample.kwargs, dropout_p=d.one_of(0.25, 0.5, 1.0))
+
+
+def seeded(T: Any, *args: Any, **options: Any) -> Any:
+    T.manual_seed(0)
+    return T.nn.functional.scaled_dot_product_attention(*args, **options)
+
+
+CASES = [
+    Case("nn.functional.scaled_dot_product_attention", attended(1), tolerance=SUMS, skip=ONE_OP),
+    Case("nn.functional.scaled_dot_product_attention", attended(2), "heads", tolerance=SUMS, skip=FUSED),
+    Case("nn.functional.scaled_dot_product_attention", attended(2, shared=True), "shared", tolerance=SUMS, skip=FUSED),
+    Case(
+        "nn.functional.scaled_dot_product_attention",
+        dropped,
+        "dropout",
+        call=seeded,
+        tolerance=SUMS,
+        skip=FUSED,
+    ),
+]
