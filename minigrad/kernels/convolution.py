@@ -70,7 +70,7 @@ def conv_input(g: Array, w: Array, how: Conv, x_shape: Shape, xp: ModuleType) ->
     for block in _blocks(n, x_shape[1] * math.prod(w.shape[2:] + g.shape[2:]) * g.itemsize, xp):
         columns = w_columns @ g_rows[block]
         columns = columns.reshape(len(columns), x_shape[1], *w.shape[2:], *g.shape[2:])
-        out[block] = _fold(columns, x_shape[2:], how, xp)
+        out[block] = fold(columns, x_shape[2:], how, xp)
     return out
 
 
@@ -81,11 +81,11 @@ def _columns(x: Array, w_shape: Shape, out_shape: Shape, how: Conv, xp: ModuleTy
     """Blocks of samples with their columns, (B, groups, C/groups * taps, windows)."""
     rows, windows = math.prod(w_shape[1:]), math.prod(out_shape[2:])
     for block in _blocks(len(x), how.groups * rows * windows * x.itemsize, xp):
-        columns = _unfold(x[block], w_shape[2:], out_shape[2:], how, xp)
+        columns = unfold(x[block], w_shape[2:], out_shape[2:], how, xp)
         yield block, columns.reshape(len(columns), how.groups, rows, windows)
 
 
-def _unfold(image: Array, kernel: Shape, windows: Shape, how: Conv, xp: ModuleType) -> Array:
+def unfold(image: Array, kernel: Shape, windows: Shape, how: Conv, xp: ModuleType) -> Array:
     """(B, C, *sizes) copied out to columns (B, C, *kernel, *windows), one axis at a time, the last first."""
     n = len(kernel)
     for axis in reversed(range(n)):  # turns the axis, at 1 + n, into taps at 2 and windows at 2 + n
@@ -98,8 +98,8 @@ def _unfold(image: Array, kernel: Shape, windows: Shape, how: Conv, xp: ModuleTy
     return image
 
 
-def _fold(columns: Array, sizes: Shape, how: Conv, xp: ModuleType) -> Array:
-    """The transpose of `_unfold`: columns (B, C, *kernel, *windows) added to (B, C, *sizes), the first axis first."""
+def fold(columns: Array, sizes: Shape, how: Conv, xp: ModuleType) -> Array:
+    """The transpose of `unfold`: columns (B, C, *kernel, *windows) added to (B, C, *sizes), the first axis first."""
     n = len(sizes)
     for axis in range(n):  # turns the axis' taps at 2 and its windows at 2 + n into positions at 1 + n
         kernel, windows = columns.shape[2], columns.shape[2 + n]
@@ -173,16 +173,71 @@ def check(x_shape: Shape, w_shape: Shape, how: Conv, bias_shape: Shape | None = 
     return (*x_shape[:1], w_shape[0], *((s - k) // d + 1 for s, k, d in zip(padded, kernel, how.stride, strict=True)))
 
 
+def check_transposed(
+    x_shape: Shape, w_shape: Shape, how: Conv, output_padding: Shape, bias_shape: Shape | None = None
+) -> Shape:
+    """The shape of the transposed convolution of x (N, K, *windows) with w (K, C/groups, *kernel).
+
+    RuntimeError with torch's text if the shapes, `how` and `output_padding` do not fit together.
+    """
+    n, groups, size = len(w_shape) - 2, how.groups, list(w_shape)
+    _check_how(how, n)
+    _check_numbers("output_padding", output_padding, n)
+    if min(output_padding) < 0:
+        raise RuntimeError(f"negative output_padding is not supported\nGot {list(output_padding)}.")
+    if w_shape[0] < groups or w_shape[0] % groups:
+        fit = f"at least {groups}" if w_shape[0] < groups else f"divisible by {groups}"
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be {fit} at dimension 0, but got weight of size {size} instead"
+        )
+    given = f"Given transposed=1, weight of size {size}, expected"
+    if x_shape[1] != w_shape[0]:
+        raise RuntimeError(
+            f"{given} input{list(x_shape)} to have {w_shape[0]} channels, but got {x_shape[1]} channels instead"
+        )
+    channels = w_shape[1] * groups
+    if bias_shape is not None and bias_shape != (channels,):
+        raise RuntimeError(
+            f"{given} bias to be 1-dimensional with {channels} elements, but got bias of size {list(bias_shape)} "
+            f"instead"
+        )
+    if not all(x_shape[2:]):
+        raise RuntimeError(
+            f"Only zero batch or zero channel inputs are supported, but got input shape: {list(x_shape)}"
+        )
+    if not all(w_shape[1:]):
+        raise RuntimeError(f"non-empty weight tensor expected, but got: {size}")
+    if any(extra >= max(s, d) for extra, s, d in zip(output_padding, how.stride, how.dilation)):
+        raise RuntimeError(
+            f"output padding must be smaller than either stride or dilation, but got output_padding "
+            f"{list(output_padding)}, stride {list(how.stride)} and dilation {list(how.dilation)}"
+        )
+    sizes = [
+        (windows - 1) * s - 2 * p + span(k, d) + extra
+        for windows, k, s, p, d, extra in zip(x_shape[2:], w_shape[2:], *how[:3], output_padding)
+    ]
+    if min(sizes) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: ({_times(list(x_shape[2:]))}). Calculated output size per channel: "
+            f"({_times(sizes)}). Output size is too small"
+        )
+    return (x_shape[0], channels, *sizes)
+
+
+def _check_numbers(name: str, values: Shape, n: int) -> None:
+    if len(values) != n:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {n} values to match the convolution "
+            f"dimensions, but got {name}={list(values)}"
+        )
+
+
 def _check_how(how: Conv, n: int) -> None:
     """RuntimeError unless `how` has n positive numbers a field."""
     if how.groups < 1:
         raise RuntimeError(f"non-positive groups is not supported\nGot groups={how.groups}.")
     for name, values in zip(how._fields[:3], how[:3], strict=True):
-        if len(values) != n:
-            raise RuntimeError(
-                f"expected {name} to be a single integer value or a list of {n} values to match the convolution "
-                f"dimensions, but got {name}={list(values)}"
-            )
+        _check_numbers(name, values, n)
     for wrong, text, values in (
         (min(how.padding) < 0, "negative padding is not supported", how.padding),
         (min(how.stride) < 1, "non-positive stride is not supported", how.stride),

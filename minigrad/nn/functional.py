@@ -22,7 +22,8 @@ from minigrad.ops.activation import (
 from minigrad.ops.affine import linear
 from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.classification import cross_entropy, nll_loss
-from minigrad.ops.conv import conv1d, conv2d, conv3d
+from minigrad.ops.columns import fold, unfold
+from minigrad.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minigrad.ops.dropout import (
     alpha_dropout,
     dropout,
@@ -71,7 +72,8 @@ __all__ = [
     "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
     "tanhshrink", "threshold", "threshold_", "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d",
     "feature_alpha_dropout", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
-    "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "max_pool1d", "max_pool2d", "max_pool3d", "bilinear",
+    "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d", "fold", "unfold", "max_pool1d", "max_pool2d", "max_pool3d", "bilinear",
     "cosine_similarity", "normalize", "embedding", "one_hot", "pairwise_distance", "linear", "pad", "batch_norm",
     "group_norm",
     "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",

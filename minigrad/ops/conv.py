@@ -4,6 +4,9 @@ It is linear in its input and in its weight. With the transposes in either, thre
 others, are closed under differentiation:
 
     out = convolution(x, w)      convolution_input(g, w) = the transpose in x      convolution_weight(g, x) = that in w
+
+A transposed convolution is the transpose in x as a layer of its own: it makes images larger where strides make them
+smaller.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from minigrad.ops.reduce import sum
 from minigrad.ops.shape import squeeze, unsqueeze
 from minigrad.ops.windows import need_tensor, per_dimension
 
-__all__ = ["conv1d", "conv2d", "conv3d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
 @Op
@@ -65,6 +68,25 @@ convolution_weight.derivative(
 )
 
 
+@Op(node="ConvolutionBackward0")
+def transposed_convolution(input, weight, bias, how: Conv, shape: tuple, *, xp):
+    """`convolution_input` of shape `shape`, plus `bias` or None."""
+    if input.dtype != weight.dtype:
+        _refuse_mixed_dtypes(input, weight, None)
+    refuse_bool(input, f"slow_conv_transpose{max(2, weight.ndim - 2)}d_out_cpu")
+    out = kernel.conv_input(input, weight, how, shape, xp)
+    if bias is not None:
+        out += bias.reshape(-1, *(1,) * (weight.ndim - 2))
+    return out
+
+
+transposed_convolution.derivative(
+    input=lambda g, weight, how: convolution(g, weight, None, how),
+    weight=lambda g, input, how, weight_shape: convolution_weight(input, g, how, weight_shape),
+    bias=lambda g: sum(g, (0, *range(2, g.ndim))),
+)
+
+
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
@@ -92,15 +114,72 @@ def conv3d(
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _conv(
-    name: str, n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Any:
+def conv_transpose1d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Any:  # fmt: skip
+    """Transposed convolution over one dimension; see `conv_transpose2d`."""
+    return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Any:  # fmt: skip
+    """The transpose of `conv2d` in its input: every input[n, k, o] adds its multiple of weight[k] to the output.
+
+    out[n, c, o*stride + t*dilation - padding] = bias[c] + sum over k, o, t of input[n, k, o] * weight[k, c, t].
+
+    input (N, K, H, W) or (K, H, W), weight (K, C/groups, kH, kW), bias (C). With strides, images of several sizes have
+    a convolution of the input's size; `output_padding` is how much larger than the smallest of them the output is.
+    RuntimeError for shapes that do not fit.
+    """
+    return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Any:  # fmt: skip
+    """Transposed convolution over three dimensions; see `conv_transpose2d`."""
+    return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def _transposed(
+    name: str, n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any,
+    groups: int, dilation: Any,
+) -> Any:  # fmt: skip
     need_tensor(name, input=input, weight=weight)
+    _need_rank(name, n, input)
+    if input.array.ndim == n + 1:
+        batch = unsqueeze(input, 0)
+        out = _transposed(name, n, batch, weight, bias, stride, padding, output_padding, groups, dilation)
+        return squeeze(out, 0)
+    if isinstance(padding, str):
+        raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
+    how = Conv(per_dimension(stride, n), per_dimension(padding, n), per_dimension(dilation, n), groups)
+    extra, bias_shape = per_dimension(output_padding, n), None if bias is None else bias.array.shape
+    shape = kernel.check_transposed(input.array.shape, weight.array.shape, how, extra, bias_shape)
+    # Windows of zeros stand for output padding of a stride or more: else the output's convolution had more windows.
+    windows = [e // s for e, s in zip(extra, how.stride)]
+    if any(windows):
+        input = pad(input, [m for more in reversed(windows) for m in (0, more)])
+    return transposed_convolution(input, weight, bias, how, shape)
+
+
+def _need_rank(name: str, n: int, input: Any) -> None:
     if input.array.ndim not in (n + 1, n + 2):
         raise RuntimeError(
             f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: "
             f"{list(input.array.shape)}"
         )
+
+
+def _conv(
+    name: str, n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
+    need_tensor(name, input=input, weight=weight)
+    _need_rank(name, n, input)
     if input.array.ndim == n + 1:
         batch = unsqueeze(input, 0)
         return squeeze(_conv(name, n, batch, weight, bias, stride, padding, dilation, groups), 0)
