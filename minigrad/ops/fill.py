@@ -15,7 +15,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.autograd.views import bump
 from minigrad.ops.create import size_of
-from minigrad.ops.inplace import check_writable, write
+from minigrad.ops.inplace import check_memory, check_writable, write
 from minigrad.ops.rounding import no_slope
 
 __all__ = ["copy_", "fill_", "resize_", "zero_"]
@@ -56,7 +56,9 @@ replaced.derivative(input=lambda g: no_slope(g), src=lambda g: g)
 def fill_(self: Any, value: Any) -> Any:
     """Set every element to `value`, a number or a 0-dim tensor."""
     is_tensor = isinstance(value, Variable)
-    check_writable(self, [value] if is_tensor else [], overlapping=not is_tensor)
+    check_writable(self, [value] if is_tensor else [])
+    if is_tensor:
+        check_memory(self.array, self)
     if is_tensor and value.array.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
@@ -71,7 +73,7 @@ def fill_(self: Any, value: Any) -> Any:
 
 def zero_(self: Any) -> Any:
     """Set every element to 0."""
-    check_writable(self, overlapping=True)
+    check_writable(self)
     if mode.grad and wants_grad(self):
         return write(self, zeroed(self), "zero_")
     self.array[...] = 0
@@ -83,7 +85,9 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """Take over the values of `src`, broadcast to this shape and cast to this dtype, from any device."""
     if not isinstance(src, Variable):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
-    check_writable(self, [src], overlapping=src is self)
+    check_writable(self, [src])
+    if src is not self:
+        check_memory(self.array, self, [src])
     _check_broadcast(src.array.shape, self.array.shape)
     source = src.to(self)  # type: ignore[attr-defined]  # a Tensor's method
     if mode.grad and (wants_grad(self) or wants_grad(src)):

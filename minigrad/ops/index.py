@@ -203,10 +203,8 @@ def setitem(input: Any, key: Any, value: Any) -> None:
     else:
         part = input if last is ... else VIEWS[last](input, basic)
     values = [value] if isinstance(value, Variable) else []
-    if part is input:
-        inplace.check_writable(input, values)
-    else:
-        inplace.check_writable(input, values, part.array, VIEW_NAMES[last])
+    inplace.check_writable(input, values, None if part is input else VIEW_NAMES[last])
+    inplace.check_memory(part.array, input, [v for v in values if v.array.ndim])  # torch reads a single one first
     if isinstance(value, Variable) and (where is None or (masks and value.array.size == 1)):
         value = to(value, backend.dtype_of(array), device=backend.device_of(array))
     value = _write_all(part, value) if where is None else _write_at_places(part, where, value)

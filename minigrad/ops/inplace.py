@@ -6,12 +6,13 @@ What a write through a view does to the histories of the base and of other views
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.node import wants_grad
+from minigrad.autograd.op_node import OpNode
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.autograd.views import bump, move_history, refusal, take_history
 
@@ -33,6 +34,7 @@ def in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
         others = [a for a in (*args, *kwargs.values()) if isinstance(a, Variable)]
         check_writable(self, others)
+        check_memory(self.array, self, others)
         return write(self, op(_before(self), *args, **kwargs), name)
 
     twin.__name__ = twin.__qualname__ = name
@@ -47,7 +49,7 @@ def in_place_view(op: Callable[..., Any], name: str, node: str) -> Callable[...,
     """
 
     def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
-        check_writable(self, overlapping=True)
+        check_writable(self)
         value = op(self, *args, **kwargs)
         self.array = value.array
         bump(self)
@@ -75,17 +77,11 @@ def _before(target: Any) -> Any:
     return wrap(target.array.copy(), target.needs_grad, target.node, target.output_nr)
 
 
-def check_writable(
-    target: Any,
-    others: list[Any] | tuple[Any, ...] = (),
-    part: Any = None,
-    part_name: str | None = None,
-    overlapping: bool = False,
-) -> None:
-    """RuntimeError, in torch's words, if the tensor must not be written to.
+def check_writable(target: Any, others: Sequence[Any] = (), part: str | None = None) -> None:
+    """RuntimeError, in torch's words, if the tensor must not be written to, for its mode or its history.
 
-    `others` are the tensors that the new values are made of; `part` is the array, if only a part is written, and
-    `part_name` the operation that shows it. `overlapping`: elements may lie on one another.
+    `others` are the tensors that the new values are made of; `part` is the operation that shows what is written, if it
+    is only a part.
     """
     if target.counter is None and not mode.inference:
         raise RuntimeError(
@@ -93,18 +89,21 @@ def check_writable(
             "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if mode.grad:
-        _check_history(target, others, part_name)
-    array = target.array if part is None else part
-    if overlapping or not array.size:
-        return
-    if 0 in array.strides and any(s == 0 and n > 1 for n, s in zip(array.shape, array.strides)):
+        _check_history(target, others, part)
+
+
+def check_memory(array: Any, target: Any, others: Sequence[Any] = ()) -> None:
+    """RuntimeError if writing to `array`, of the tensor `target`, would write an element twice, or what is yet to be
+    read of `others`.
+    """
+    if 0 in array.strides and array.size and any(s == 0 and n > 1 for n, s in zip(array.shape, array.strides)):
         raise RuntimeError(SEVERAL)
     for other in others:
-        if other.counter is target.counter and other is not target:
+        if other.counter is target.counter and other is not target and array.size:
             _check_overlap(array, other.array)
 
 
-def _check_history(target: Any, others: Any, part: str | None) -> None:
+def _check_history(target: Any, others: Sequence[Any], part: str | None) -> None:
     """RuntimeError for leaves that want a gradient, their views, and views whose history cannot follow."""
     base = target.base
     wanted = target.needs_grad or (base is not None and base.needs_grad)
@@ -168,5 +167,20 @@ def write(target: Any, value: Any, name: str) -> Any:
     array[...] = new
     bump(target)
     if mode.grad:
-        move_history(target, value if have is need else value.to(need))
+        if have is need:
+            _share_result(target, value)
+        else:
+            value = value.to(need)
+        move_history(target, value)
     return target
+
+
+def _share_result(target: Any, value: Any) -> None:
+    """Let the node of `value` keep, where it saved that, the memory of `target`, which holds the same now."""
+    node = value.node
+    if not (isinstance(node, OpNode) and node.saved_names and isinstance(node.saved, tuple)):
+        return
+    if any(s is value.array for s in node.saved):
+        node.saved = tuple([target.array if s is value.array else s for s in node.saved])
+        stamp = target.counter, target.counter[0]
+        node.versions = tuple([stamp if v[0] is value.counter else v for v in node.versions])

@@ -16,7 +16,7 @@ from minigrad.autograd.views import bump, move_history
 from minigrad.kernels import choices, draws
 from minigrad.ops import create
 from minigrad.ops.expand import broadcast_shape
-from minigrad.ops.inplace import check_writable
+from minigrad.ops.inplace import check_memory, check_writable
 from minigrad.random import default_generator
 
 __all__ = [
@@ -177,6 +177,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
 
 def _fill(input: Any, draw: Callable[..., Any], *parameters: Any, generator: Any) -> Any:
     check_writable(input)
+    check_memory(input.array, input)
     draw(_engine(generator), input.array, *parameters)
     bump(input)
     if mode.grad:
