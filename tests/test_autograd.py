@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import minigrad
+from minigrad.autograd.op import Op
 from tests.lockstep import attempt, same
 
 
@@ -495,5 +496,23 @@ def test_gradients_of_rows(arguments):
         scope = {"T": T, "x": x, "y": y, "w": w}
         first = attempt(lambda: eval(f"T.autograd.grad({arguments}, is_grads_batched=True)", scope))
         return first, attempt(lambda: y.sum().backward()), x.grad
+
+    same(program)
+
+
+def test_operands_must_not_bear_names_that_the_recorder_uses():
+    def clashing(input, result):
+        return input * result
+
+    op = Op(clashing)
+    with pytest.raises(TypeError, match="an operand cannot be named `result`"):
+        op.derivative(input=lambda g, result: g * result)
+
+
+def test_the_slope_of_relu_can_be_differentiated_though_it_is_flat():
+    def program(T):
+        x = T.tensor([-1.0, 0.0, 2.0], requires_grad=True)
+        (g,) = T.autograd.grad(x.relu().sum(), x, create_graph=True)
+        return g, T.autograd.grad(g.sum(), x)
 
     same(program)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from minigrad.autograd.declaration import Declaration
 
+# Names in the written functions, which operands must not have.
+LOCALS = ("cache", "counter", "needs", "node", "number", "out", "outs", "promoted", "recording", "result", "results")
+
 
 def _tuple(items: list[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"

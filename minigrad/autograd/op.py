@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from minigrad import backend
-from minigrad.autograd.codegen import backward_source, recorder_source
+from minigrad.autograd.codegen import LOCALS, backward_source, recorder_source
 from minigrad.autograd.declaration import Declaration, Rule
 from minigrad.autograd.mode import mode
 from minigrad.autograd.node import FREED, next_sequence
@@ -147,8 +147,10 @@ def _make_function(declaration: Declaration, signature: inspect.Signature) -> Op
 
 
 def _check_names(declaration: Declaration, operands: tuple[str, ...], rule: Rule) -> None:
-    if both := {*declaration.operands} & {*declaration.outputs, "cache"}:
-        raise TypeError(f"{declaration.name}: the operand `{both.pop()}` has the name of something else a rule may use")
+    if taken := {*declaration.operands} & {*declaration.outputs, *LOCALS}:
+        raise TypeError(
+            f"{declaration.name}: an operand cannot be named `{taken.pop()}`, which the recorder uses itself"
+        )
     for operand in operands:
         if operand not in declaration.operands:
             raise TypeError(f"{declaration.name} has no operand `{operand}` to differentiate")

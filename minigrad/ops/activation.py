@@ -33,13 +33,13 @@ def relu(input, *, xp):
 
 
 @Op(node="ThresholdBackwardBackward0")
-def relu_backward(input, result, *, xp):
-    """The gradient of relu from the one that came in: it depends on relu's `result`, if only in steps."""
-    return xp.where(result <= 0, input.dtype.type(0), input)
+def relu_backward(input, output, *, xp):
+    """The gradient of relu from the one that came in: it depends on relu's `output`, if only in steps."""
+    return xp.where(output <= 0, input.dtype.type(0), input)
 
 
 relu.derivative(input=lambda g, out: relu_backward(g, out))
-relu_backward.derivative(input=lambda g, result: relu_backward(g, result), result=lambda g: no_slope(g))
+relu_backward.derivative(input=lambda g, output: relu_backward(g, output), output=lambda g: no_slope(g))
 
 
 @Op
