@@ -99,7 +99,7 @@ class Tensor(InPlaceOps, Conversions):
 
     def is_contiguous(self) -> bool:
         """True if the elements lie in memory in row-major order."""
-        return self.array.flags.c_contiguous
+        return self.array.flags.c_contiguous or not self.array.size
 
     def is_floating_point(self) -> bool:
         return self.array.dtype.kind == "f"
