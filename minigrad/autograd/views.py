@@ -176,7 +176,7 @@ def refusal(view: Any, modified: str = "is being", part: str | None = None) -> R
     node, origin = view.node, view.origin
     made = ""
     if node is not None:
-        number, name = (0, part) if part else (view.output_nr, re.sub("Backward0?", "", node.name()))
+        number, name = (0, part) if part else (view.output_nr, re.sub(r"Backward0?(\d*)$", r"\1", node.name()))
         made = f"Output {number} of {name} is a view"
         if origin in REASONS:
             return RuntimeError(f"{made} and {modified} modified inplace. {REASONS[origin]}")

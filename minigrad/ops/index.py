@@ -189,15 +189,15 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         raise TypeError(
             f"can't assign a {_type_name(value)} to a torch.{backend.dtype_of(input.array).type_name}Tensor"
         )
+    if isinstance(value, Variable) and value.array.shape[:1] == (1,):
+        shape = value.array.shape
+        value = reshape(value, shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :])
     array = input.array
     basic, last, where, masks = plan(key, array, keep=mode.grad)
     if where is None and _takes_all(key) and array[basic].shape == array.shape:  # no view: `input` itself
         value = value if isinstance(value, Variable) else wrap(backend.module_of(array).asarray(value))
         (fill_ if value.array.ndim == 0 and array.ndim else copy_)(input, value)
         return
-    if isinstance(value, Variable) and value.array.shape[:1] == (1,):
-        shape = value.array.shape
-        value = reshape(value, shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :])
     if where is None:
         part = _view(input, array[basic])
     else:
