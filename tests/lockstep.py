@@ -24,6 +24,11 @@ class Raised:
         return f"{self.type.__name__}: {self.text}"
 
 
+def leaf(T: Any, *values: float, requires_grad: bool = True) -> Any:
+    """A vector to differentiate by."""
+    return T.tensor(list(values), requires_grad=requires_grad)
+
+
 def attempt(action: Callable[[], Any]) -> Any:
     """The result of `action`, or how it failed."""
     try:

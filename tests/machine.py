@@ -2,7 +2,7 @@
 
 A program is a list of lines of Python in which `T` is the library: `t3 = t1[0]`, `t3.mul_(t2)`, `with T.no_grad():`
 and, deeper, what runs inside. After every line what it raised is compared, and all that can be seen of every tensor.
-`tests/machine_ops.py` writes such programs at random; one that fails is cut down to its shortest and printed.
+`tests/machine_programs.py` writes such programs at random; one that fails is cut down to its shortest and printed.
 """
 
 from __future__ import annotations

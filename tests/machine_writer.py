@@ -155,6 +155,10 @@ def no_wish(t: Any) -> bool:
     return not t.requires_grad
 
 
+def has_grad(t: Any) -> bool:
+    return t.grad is not None
+
+
 def leaf(t: Any) -> bool:
     return t.is_leaf and t.requires_grad and not t._is_view()
 

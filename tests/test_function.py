@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import minigrad
-from tests.lockstep import attempt, same
+from tests.lockstep import attempt, leaf, same
 
 
 def function(T, backward=None, forward=None, **body):
@@ -22,10 +22,6 @@ def function(T, backward=None, forward=None, **body):
 
     members = {"forward": staticmethod(forward or exp), "backward": staticmethod(backward or exp_backward), **body}
     return type("Exp", (T.autograd.Function,), members)
-
-
-def leaf(T, *values):
-    return T.tensor(list(values), requires_grad=True)
 
 
 def test_values_and_names():

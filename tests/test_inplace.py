@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 import minigrad
-from tests.lockstep import attempt, same
-
-
-def leaf(T: Any, *values: float, requires_grad: bool = True) -> Any:
-    return T.tensor(list(values), requires_grad=requires_grad)
+from tests.lockstep import attempt, leaf, same
 
 
 def test_leaves_and_their_views_are_not_written():

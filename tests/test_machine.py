@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 
 import minigrad
 from tests.machine import NOT_YET, check, difference, shortest
-from tests.machine_ops import Program, programs
+from tests.machine_programs import Program, programs
 
 COUNT = 200 if settings.default.max_examples < 1000 else 10_000
 

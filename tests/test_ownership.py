@@ -12,11 +12,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from tests.lockstep import same
-
-
-def leaf(T: Any, *values: float) -> Any:
-    return T.tensor(list(values), requires_grad=True)
+from tests.lockstep import leaf, same
 
 
 def product(T: Any) -> Any:
