@@ -232,6 +232,22 @@ class TensorOps(Variable):
     mv = ops.mv
     outer = ops.outer
 
+    # decompositions
+    cholesky = ops.cholesky
+    qr = ops.qr
+    svd = ops.svd
+
+    # solve
+    det = ops.det
+    inverse = ops.inverse
+    logdet = ops.logdet
+    slogdet = ops.slogdet
+
+    # triangular
+    cholesky_inverse = ops.cholesky_inverse
+    cholesky_solve = ops.cholesky_solve
+    triangular_solve = ops.triangular_solve
+
     # affine
     addmm = ops.addmm
     addmv = ops.addmv

@@ -20,6 +20,8 @@ from minigrad.ops.conv import *
 from minigrad.ops.conv import __all__ as _conv
 from minigrad.ops.create import *
 from minigrad.ops.create import __all__ as _create
+from minigrad.ops.decompositions import *
+from minigrad.ops.decompositions import __all__ as _decompositions
 from minigrad.ops.dropout import *
 from minigrad.ops.dropout import __all__ as _dropout
 from minigrad.ops.einsum import *
@@ -76,8 +78,12 @@ from minigrad.ops.slices import *
 from minigrad.ops.slices import __all__ as _slices
 from minigrad.ops.softmax import *
 from minigrad.ops.softmax import __all__ as _softmax
+from minigrad.ops.solve import *
+from minigrad.ops.solve import __all__ as _solve
 from minigrad.ops.stats import *
 from minigrad.ops.stats import __all__ as _stats
+from minigrad.ops.triangular import *
+from minigrad.ops.triangular import __all__ as _triangular
 
 # Named one by one, so that `import *` does not hand on the families' modules as well.
 __all__ = [
@@ -91,6 +97,7 @@ __all__ = [
     *_compare,
     *_conv,
     *_create,
+    *_decompositions,
     *_dropout,
     *_einsum,
     *_elementwise,
@@ -119,5 +126,7 @@ __all__ = [
     *_shape,
     *_slices,
     *_softmax,
+    *_solve,
     *_stats,
+    *_triangular,
 ]

@@ -1,0 +1,296 @@
+"""Linear equations, inverses and determinants.
+
+With X = A^-1 B and gradient g, that of B is A^-T g and that of A is -(A^-T g) X^T; inverses and determinants follow
+(M. Giles 2008, "An extended collection of matrix derivative results", section 2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.op import Op
+from minigrad.autograd.variable import unwrap, wrap
+from minigrad.backend import np
+from minigrad.kernels import triangular
+from minigrad.ops.compare import where
+from minigrad.ops.decompositions import singular
+from minigrad.ops.matrices import (
+    LinAlgError,
+    T,
+    batch_element,
+    identity,
+    need_matrix,
+    need_real,
+    need_square,
+    product,
+)
+from minigrad.ops.return_types import return_type
+from minigrad.ops.scan import product_of_others
+from minigrad.ops.shape import movedim, reshape, unsqueeze
+from minigrad.ops.triangular import check_sides
+
+__all__ = ["det", "inverse", "logdet", "slogdet"]
+
+inv_ex_result = return_type("linalg_inv_ex", "inverse", "info")
+solve_ex_result = return_type("linalg_solve_ex", "result", "info")
+linalg_slogdet_result = return_type("linalg_slogdet", "sign", "logabsdet")
+slogdet_result = return_type("slogdet", "sign", "logabsdet")
+
+
+# -- singular matrices -------------------------------------------------------------------------------------------------
+
+
+def zero_pivots(a: Any) -> Any:
+    """For each matrix the number, from 1, of the first zero on the diagonal of U in A = P L U; 0 if there is none."""
+    xp = backend.module_of(a)
+    return first_zero(triangular.lu(a, True, xp)[0])
+
+
+def first_zero(u: Any) -> Any:
+    """For each matrix the number, from 1, of the first zero on its diagonal; 0 if there is none."""
+    xp = backend.module_of(u)
+    zero = u.diagonal(0, -2, -1) == 0
+    if not zero.shape[-1]:
+        return xp.zeros(zero.shape[:-1], "int32")
+    return xp.asarray(xp.where(zero.any(axis=-1), zero.argmax(axis=-1) + 1, 0).astype("int32"))
+
+
+def check(info: Any, ndim: int, fault: Callable[[int, str], Exception]) -> None:
+    """LinAlgError (or the exception that `fault` returns) for the first matrix whose `info` is not 0."""
+    failed = backend.to_numpy(info).reshape(-1)
+    if failed.any():
+        place = int((failed != 0).argmax())
+        raise fault(int(failed[place]), batch_element(place, ndim))
+
+
+def _singular_inverse(k: int, which: str) -> Exception:
+    return LinAlgError(
+        f"linalg.inv: {which}The diagonal element {k} is zero, the inversion could not be completed because the input "
+        f"matrix is singular."
+    )
+
+
+def _singular_system(k: int, which: str) -> Exception:
+    return LinAlgError(f"torch.linalg.solve: {which}The solver failed because the input matrix is singular.")
+
+
+# -- inverses ----------------------------------------------------------------------------------------------------------
+
+
+@Op(node="LinalgInvExBackward0")
+def linalg_inv(A, *, xp):
+    """The inverses of square matrices; LinAlgError if one is singular (on a GPU nobody looks: inf and nan)."""
+    need_square("linalg.inv", A)
+    need_real("linalg.inv", A)
+    try:
+        return xp.linalg.inv(A)
+    except np.linalg.LinAlgError:
+        check(zero_pivots(A), A.ndim, _singular_inverse)
+        return xp.full_like(A, math.nan)  # LAPACK met a zero where elimination by columns met none, by rounding
+
+
+linalg_inv.derivative(A=lambda g, out: -product(T(out), g, T(out)))
+
+
+def inverse(input: Any) -> Any:
+    """The inverses of square matrices: `linalg.inv`."""
+    return linalg_inv(input)
+
+
+def linalg_inv_ex(A: Any, *, check_errors: bool = False) -> Any:
+    """`inv`, and `info`: for each matrix 0, or which pivot is zero; the inverse is nan then, unless `check_errors`."""
+    need_square("linalg.inv", A)
+    need_real("linalg.inv", A.array)
+    info = zero_pivots(A.array)
+    if check_errors:
+        check(info, A.ndim, _singular_inverse)
+    return inv_ex_result(spared(linalg_inv, A, info), wrap(info))
+
+
+def spared(compute: Callable[[Any], Any], A: Any, info: Any) -> Any:
+    """`compute(A)` where `info` is 0, nan for the other matrices."""
+    if not backend.to_numpy(info).any():
+        return compute(A)
+    good = wrap((info == 0)[..., None, None])
+    return where(good, compute(where(good, A, identity(A))), math.nan)
+
+
+# -- systems of equations ----------------------------------------------------------------------------------------------
+
+
+def _is_vector(a: Any, b: Any) -> bool:
+    """Whether `b` holds right-hand sides that are vectors: one, or as many as there are matrices."""
+    return b.ndim == 1 or (b.ndim + 1 == a.ndim and b.shape == a.shape[:-1])
+
+
+@Op(node="LinalgSolveExBackward0")
+def solve(A, B, left: bool, *, xp):
+    """X with A X = B, or X A = B unless `left`. LinAlgError if A is singular (on a GPU nobody looks: inf and nan)."""
+    _check_system(A, B, left)
+    vector = _is_vector(A, B)
+    b = B[..., None] if vector else B
+    try:
+        x = _solve(A, b, xp) if left else T(_solve(T(A), T(b), xp))
+    except np.linalg.LinAlgError:
+        check(zero_pivots(A), A.ndim, _singular_system)
+        x = xp.full_like(b, math.nan)
+    return x[..., 0] if vector else x
+
+
+def _solve(a: Any, b: Any, xp: Any) -> Any:
+    """CuPy neither broadcasts nor tells vectors from matrices as NumPy does: both are given as many stacks."""
+    front = xp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return xp.linalg.solve(xp.broadcast_to(a, (*front, *a.shape[-2:])), xp.broadcast_to(b, (*front, *b.shape[-2:])))
+
+
+def _check_system(a: Any, b: Any, left: bool) -> None:
+    if b.ndim == 0 or (b.ndim == 1 and a.ndim < 2):
+        need_matrix("linalg.solve", a)
+    need_square("linalg.solve", a)
+    need_real("linalg.solve", a, "lu_cpu")
+    if a.dtype != b.dtype:
+        kinds = [backend.dtype_of(x).type_name for x in (a, b)]
+        raise RuntimeError(
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {kinds[0]} and B of type "
+            f"{kinds[1]} instead"
+        )
+    if (vector := _is_vector(a, b)) and not left:
+        raise RuntimeError(
+            "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case "
+            "linalg.solve is equivalent to B / A.squeeze(-1)"
+        )
+    check_sides("linalg.solve", a, b[..., None] if vector else b, left)
+
+
+@solve.joint_derivative("A", "B")
+def _solve_rule(g, A, out, left, B_shape, needs):
+    vector = len(B_shape) == 1 or (len(B_shape) + 1 == len(A.shape) and B_shape == A.shape[:-1])
+    b = solve(T(A), g, left)
+    if not needs[0]:
+        return None, b
+    if vector:
+        return -(unsqueeze(b, -1) * unsqueeze(out, -2)), b
+    return -(product(b, T(out)) if left else product(T(out), b)), b
+
+
+def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:
+    """X with A X = B, or with X A = B unless `left`; B is a matrix or a vector, stacks are broadcast.
+
+    LinAlgError if A is singular, RuntimeError for shapes that do not fit and for two dtypes.
+    """
+    return solve(A, B, left)
+
+
+def linalg_solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Any:
+    """`solve`, and `info`: for each matrix 0, or which pivot is zero; X is nan then, unless `check_errors`."""
+    _check_system(A.array, B.array, left)
+    info = zero_pivots(A.array)
+    if check_errors:
+        check(info, A.ndim, _singular_system)
+    if not backend.to_numpy(info).any():
+        return solve_ex_result(solve(A, B, left), wrap(info))
+    good, vector = (info == 0)[..., None, None], _is_vector(A.array, B.array)
+    x = solve(where(wrap(good), A, identity(A)), B, left)
+    return solve_ex_result(where(wrap(good[..., 0] if vector else good), x, math.nan), wrap(info))
+
+
+# -- determinants ------------------------------------------------------------------------------------------------------
+
+
+@Op(node="LinalgDetBackward0")
+def linalg_det(A, *, xp):
+    """The determinants of square matrices."""
+    need_square("linalg.det", A)
+    need_real("linalg.det", A, "lu_cpu")
+    return xp.linalg.det(A)
+
+
+def cofactors(A: Any, det: Any) -> Any:
+    """The gradient det(A) A^-T of the determinant. That of a singular matrix U S V^T is det(U) det(V) U C V^T, with
+    the products of all other singular values on the diagonal of C (on a GPU nobody looks: inf and nan).
+    """
+    if type(found := unwrap(det)) is not backend.ndarray or found.all():
+        return det[..., None, None] * T(linalg_inv(A))
+    u, s, vh = singular(A, False)
+    return product(u * (linalg_det(u) * linalg_det(vh))[..., None, None] * product_of_others(s, -1)[..., None, :], vh)
+
+
+linalg_det.derivative(A=lambda g, A, out: g[..., None, None] * cofactors(A, out))
+
+
+@Op(node="LinalgSlogdetBackward0", outputs=("sign", "logabsdet"))
+def sign_and_logdet(A, *, xp):
+    """The signs of the determinants of square matrices, and the logarithms of their sizes: 0 and -inf for singular."""
+    need_square("linalg.slogdet", A)
+    need_real("linalg.slogdet", A)
+    return tuple(xp.linalg.slogdet(A))
+
+
+@sign_and_logdet.joint_derivative("A")
+def _slogdet_rule(g, A):
+    return (None if g[1] is None else g[1][..., None, None] * T(linalg_inv(A)),)
+
+
+def det(input: Any) -> Any:
+    """The determinants of square matrices: `linalg.det`."""
+    return linalg_det(input)
+
+
+def linalg_slogdet(A: Any) -> Any:
+    """(sign, logabsdet): det(A) is sign * exp(logabsdet), even where it would overflow."""
+    return linalg_slogdet_result(*sign_and_logdet(A))
+
+
+def slogdet(input: Any) -> Any:
+    """`linalg.slogdet`."""
+    return slogdet_result(*sign_and_logdet(input))
+
+
+def logdet(input: Any) -> Any:
+    """log(det(A)) of square matrices: nan for a negative determinant, -inf for zero."""
+    sign, logabsdet = sign_and_logdet(input)
+    return where(sign == -1, math.nan, logabsdet)
+
+
+# -- tensors as matrices -----------------------------------------------------------------------------------------------
+
+
+def linalg_tensorinv(input: Any, ind: int = 2) -> Any:
+    """The inverse with respect to `tensordot`: the first `ind` dims are the matrix's rows, the others its columns."""
+    if ind <= 0:
+        raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
+    if ind > input.ndim:
+        raise RuntimeError(
+            f"ArrayRef: invalid slice, N = {ind}; size = {input.ndim}\nthe tensor has fewer dims than `ind`"
+        )
+    need_real("linalg.inv", unwrap(input))
+    rows, columns = tuple(input.shape[:ind]), tuple(input.shape[ind:])
+    n, m = math.prod(rows), math.prod(columns)
+    if n != m:
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {m} "
+            f"!= {n}"
+        )
+    return reshape(linalg_inv(reshape(input, (n, m))), (*columns, *rows))
+
+
+def linalg_tensorsolve(input: Any, other: Any, dims: Any = None) -> Any:
+    """X with tensordot(A, X, X.ndim) = B, after moving the dims `dims` of A to its end."""
+    if dims is not None:
+        input = movedim(input, tuple(dims), tuple(range(-len(dims), 0)))
+    if other.ndim > input.ndim:
+        raise RuntimeError(
+            f"cannot create std::vector larger than max_size()\nthe right-hand side has {other.ndim} dims, the "
+            f"tensor of the equation only {input.ndim}"
+        )
+    shape = tuple(input.shape[other.ndim :])
+    n = math.prod(shape)
+    if n != math.prod(input.shape[: other.ndim]):
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
+            f"but got {n} != {math.prod(input.shape[: other.ndim])}"
+        )
+    return reshape(linalg_solve(reshape(input, (math.prod(other.shape), n)), reshape(other, (-1,))), shape)
