@@ -345,3 +345,5 @@ class TensorOps(Variable):
     index_fill = ops.index_fill
     index_select = ops.index_select
     repeat_interleave = ops.repeat_interleave
+    # distance
+    dist = ops.dist

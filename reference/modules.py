@@ -226,6 +226,35 @@ _ALL = [
         (4, 3),
         (4, 3),
     ),
+    *_many(
+        """
+        HingeEmbeddingLoss(0.5, reduction="sum")
+        MultiLabelSoftMarginLoss(weight=torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64))
+        PoissonNLLLoss(reduction="none")
+        CosineSimilarity(0, eps=0.1)
+        PairwiseDistance(1, keepdim=True)
+        """,
+        (4, 3),
+        (4, 3),
+    ),
+    *_many("SoftMarginLoss()\n SoftMarginLoss(reduction='none')", (4, 3), (4, 3), indices={1: 2}),
+    *_many("PoissonNLLLoss(log_input=False, full=True, eps=0.1)", (4, 3), (4, 3), unit=True),
+    *_many("GaussianNLLLoss(full=True, eps=0.1)", (4, 3), (4, 3), (4, 1), unit=True),
+    *_many(
+        """
+        TripletMarginLoss(swap=True)
+        TripletMarginLoss(0.5, p=3, eps=0.01, reduction="none")
+        TripletMarginWithDistanceLoss(margin=2.0)
+        TripletMarginWithDistanceLoss(distance_function=nn.PairwiseDistance(1), swap=True, reduction="sum")
+        """,
+        (4, 3),
+        (4, 3),
+        (4, 3),
+    ),
+    *_many("MarginRankingLoss(0.5)", (4,), (4,), (4,)),
+    *_many("CosineEmbeddingLoss(-0.5, reduction='none')", (4, 3), (4, 3), (4,), indices={2: 2}),
+    *_many("MultiMarginLoss()\n MultiMarginLoss(2, 0.5, reduction='sum')", (4, 3), (4,), indices={1: 3}),
+    *_many("MultiLabelMarginLoss()", (4, 3), (4, 3), indices={1: 3}),
     *_many("BCELoss()\n BCELoss(reduction='sum')\n KLDivLoss(reduction='none')", (4, 3), (4, 3), unit=True),
     *_many(
         """

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad import backend
-from minigrad.autograd.variable import wrap
 from minigrad.ops import activation
 from minigrad.ops.activation import (
     gelu,
@@ -24,6 +22,7 @@ from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.classification import cross_entropy, nll_loss
 from minigrad.ops.columns import fold, unfold
 from minigrad.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from minigrad.ops.distance import cosine_similarity, pairwise_distance, pdist
 from minigrad.ops.dropout import (
     alpha_dropout,
     dropout,
@@ -35,10 +34,10 @@ from minigrad.ops.dropout import (
 from minigrad.ops.einsum import einsum
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.embedding import embedding, one_hot
-from minigrad.ops.expand import broadcast_tensors
 from minigrad.ops.extrema import clamp_min
 from minigrad.ops.gated import glu, prelu, rrelu
 from minigrad.ops.inplace import in_place
+from minigrad.ops.likelihood import gaussian_nll_loss, poisson_nll_loss
 from minigrad.ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -47,6 +46,17 @@ from minigrad.ops.loss import (
     l1_loss,
     mse_loss,
     smooth_l1_loss,
+)
+from minigrad.ops.margin import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from minigrad.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.pad import pad
@@ -61,10 +71,8 @@ from minigrad.ops.pool import (
     max_pool2d,
     max_pool3d,
 )
-from minigrad.ops.reduce import sum
 from minigrad.ops.softmax import log_softmax, softmax, softmin
 from minigrad.ops.stats import norm
-from minigrad.ops.windows import need_tensor
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
@@ -75,10 +83,11 @@ __all__ = [
     "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
     "conv_transpose3d", "fold", "unfold", "max_pool1d", "max_pool2d", "max_pool3d", "bilinear",
     "cosine_similarity", "normalize", "embedding", "one_hot", "pairwise_distance", "linear", "pad", "batch_norm",
-    "group_norm",
-    "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "group_norm", "instance_norm", "layer_norm", "rms_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
     "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
-    "scaled_dot_product_attention",
+    "scaled_dot_product_attention", "pdist", "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
+    "triplet_margin_loss", "triplet_margin_with_distance_loss", "gaussian_nll_loss", "poisson_nll_loss",
 ]  # fmt: skip
 
 
@@ -188,30 +197,3 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """input / max(its p-norm along `dim`, eps)."""
     return input / clamp_min(norm(input, p, dim, keepdim=True), eps)
-
-
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
-    """The cosine of the angle between vectors along `dim`; norms below eps count as eps.
-
-    Differentiated as if no norm were below eps, as torch does. RuntimeError for integers and for a negative eps.
-    """
-    need_tensor("cosine_similarity", x1=x1, x2=x2)
-    if not eps >= 0:
-        raise RuntimeError(f"eps must be non-negative, got: {eps}")
-    common = backend.result_type([x1.array, x2.array])
-    if not common.is_floating_point:
-        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {common.type_name}")
-    x1, x2 = broadcast_tensors(x1.to(common), x2.to(common))
-    return sum(_unit(x1, dim, eps) * _unit(x2, dim, eps), dim)
-
-
-def _unit(x: Any, dim: int, eps: float) -> Any:
-    """x over its length along `dim`, or over eps where that is longer; what is added has no derivative."""
-    length = norm(x, 2, dim, keepdim=True)
-    added = backend.module_of(x.array).maximum(eps - length.array, 0)
-    return x / (length + wrap(backend.as_array(added)))
-
-
-def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
-    """The p-norm of x1 - x2 + eps over the last dimension."""
-    return norm(x1 - x2 + eps, p, -1, keepdim)

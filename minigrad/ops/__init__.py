@@ -22,6 +22,8 @@ from minigrad.ops.create import *
 from minigrad.ops.create import __all__ as _create
 from minigrad.ops.decompositions import *
 from minigrad.ops.decompositions import __all__ as _decompositions
+from minigrad.ops.distance import *
+from minigrad.ops.distance import __all__ as _distance
 from minigrad.ops.dropout import *
 from minigrad.ops.dropout import __all__ as _dropout
 from minigrad.ops.einsum import *
@@ -44,10 +46,14 @@ from minigrad.ops.index import *
 from minigrad.ops.index import __all__ as _index
 from minigrad.ops.join import *
 from minigrad.ops.join import __all__ as _join
+from minigrad.ops.likelihood import *
+from minigrad.ops.likelihood import __all__ as _likelihood
 from minigrad.ops.linalg import *
 from minigrad.ops.linalg import __all__ as _linalg
 from minigrad.ops.loss import *
 from minigrad.ops.loss import __all__ as _loss
+from minigrad.ops.margin import *
+from minigrad.ops.margin import __all__ as _margin
 from minigrad.ops.masks import *
 from minigrad.ops.masks import __all__ as _masks
 from minigrad.ops.normalization import *
@@ -98,6 +104,7 @@ __all__ = [
     *_conv,
     *_create,
     *_decompositions,
+    *_distance,
     *_dropout,
     *_einsum,
     *_elementwise,
@@ -109,8 +116,10 @@ __all__ = [
     *_gather,
     *_index,
     *_join,
+    *_likelihood,
     *_linalg,
     *_loss,
+    *_margin,
     *_masks,
     *_normalization,
     *_order,

@@ -17,7 +17,7 @@ from minigrad.ops.cast import to
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dims
 from minigrad.ops.reduce import Dims, expand_reduced, mean_dim, reduced_size
-from minigrad.ops.rounding import no_slope, sign
+from minigrad.ops.rounding import sign
 from minigrad.ops.selection import share_of_ties
 
 __all__ = ["norm", "std", "std_mean", "var", "var_mean"]
@@ -192,13 +192,11 @@ def _need_elements(shape: tuple[int, ...], p: float, dim: tuple[int, ...]) -> No
         )
 
 
-def _norm_rule(g, input, out, p, dim, keepdim):
+def norm_slope(g, input, out, p, dim, keepdim):
     """sign(x) |x|**(p-1) out**(1-p), and 0 where the norm is 0 or, for p < 1, where x is."""
     shape = input.shape
     if p == 2:
         return input * expand_reduced(g * where(out == 0, 0, reciprocal(out)), shape, dim, keepdim)
-    if p == 0:
-        return no_slope(input)
     if p == 1:
         return sign(input) * expand_reduced(g, shape, dim, keepdim)
     if math.isinf(p):
@@ -209,7 +207,9 @@ def _norm_rule(g, input, out, p, dim, keepdim):
     return slope * expand_reduced(where(out == 0, 0, g * pow(out, 1 - p)), shape, dim, keepdim)
 
 
-vector_norm.derivative(input=_norm_rule)
+@vector_norm.joint_derivative("input")  # which may say that there is no gradient: where p is 0, torch has none
+def _norm_rule(g, input, out, p, dim, keepdim):
+    return (None if p == 0 else norm_slope(g, input, out, p, dim, keepdim),)
 
 
 def norm(
