@@ -209,6 +209,7 @@ class TensorOps(Variable):
     # selection
     amax = ops.amax
     amin = ops.amin
+    aminmax = ops.aminmax
     argmax = ops.argmax
     argmin = ops.argmin
     max = ops.max
@@ -223,6 +224,20 @@ class TensorOps(Variable):
     # scan
     cumprod = ops.cumprod
     cumsum = ops.cumsum
+
+    # running
+    cummax = ops.cummax
+    cummin = ops.cummin
+    logcumsumexp = ops.logcumsumexp
+
+    # quantiles
+    mode = ops.mode
+    nanmedian = ops.nanmedian
+    nanquantile = ops.nanquantile
+    quantile = ops.quantile
+
+    # differences
+    diff = ops.diff
 
     # linalg
     bmm = ops.bmm

@@ -22,6 +22,8 @@ from minigrad.ops.create import *
 from minigrad.ops.create import __all__ as _create
 from minigrad.ops.decompositions import *
 from minigrad.ops.decompositions import __all__ as _decompositions
+from minigrad.ops.differences import *
+from minigrad.ops.differences import __all__ as _differences
 from minigrad.ops.distance import *
 from minigrad.ops.distance import __all__ as _distance
 from minigrad.ops.dropout import *
@@ -66,12 +68,16 @@ from minigrad.ops.parts import *
 from minigrad.ops.parts import __all__ as _parts
 from minigrad.ops.pool import *
 from minigrad.ops.pool import __all__ as _pool
+from minigrad.ops.quantiles import *
+from minigrad.ops.quantiles import __all__ as _quantiles
 from minigrad.ops.random import *
 from minigrad.ops.random import __all__ as _random
 from minigrad.ops.reduce import *
 from minigrad.ops.reduce import __all__ as _reduce
 from minigrad.ops.rounding import *
 from minigrad.ops.rounding import __all__ as _rounding
+from minigrad.ops.running import *
+from minigrad.ops.running import __all__ as _running
 from minigrad.ops.scan import *
 from minigrad.ops.scan import __all__ as _scan
 from minigrad.ops.selection import *
@@ -104,6 +110,7 @@ __all__ = [
     *_conv,
     *_create,
     *_decompositions,
+    *_differences,
     *_distance,
     *_dropout,
     *_einsum,
@@ -126,9 +133,11 @@ __all__ = [
     *_pad,
     *_parts,
     *_pool,
+    *_quantiles,
     *_random,
     *_reduce,
     *_rounding,
+    *_running,
     *_scan,
     *_selection,
     *_sets,

@@ -69,14 +69,14 @@ for _op in (sorted_along, stably_sorted_along, first_in_order):
     _op.derivative(input=lambda g, dim, indices, input_shape: add_along(g, dim, indices, input_shape))
 
 
-def _kept(array: Any, dim: int, keepdim: bool, shape: tuple[int, ...]) -> Any:
+def kept(array: Any, dim: int, keepdim: bool, shape: tuple[int, ...]) -> Any:
     """What was reduced over `dim`, with that dim."""
     return array if keepdim or not shape else unsqueeze(array, dim)
 
 
 kth_in_order.derivative(
     input=lambda g, dim, keepdim, indices, input_shape: add_along(
-        _kept(g, dim, keepdim, input_shape), dim, _kept(indices, dim, keepdim, input_shape), input_shape
+        kept(g, dim, keepdim, input_shape), dim, kept(indices, dim, keepdim, input_shape), input_shape
     )
 )
 

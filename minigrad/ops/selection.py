@@ -19,11 +19,12 @@ from minigrad.ops.extrema import maximum, minimum
 from minigrad.ops.reduce import Dims, expand_reduced, spread
 from minigrad.ops.return_types import return_type
 
-__all__ = ["amax", "amin", "argmax", "argmin", "max", "median", "min"]
+__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min"]
 
 max_result = return_type("max", "values", "indices")
 min_result = return_type("min", "values", "indices")
 median_result = return_type("median", "values", "indices")
+aminmax_result = return_type("aminmax", "min", "max")
 
 
 def _need_elements(name: str, input: Any, dim: Any) -> tuple[int, ...]:
@@ -116,6 +117,16 @@ def amax(input: Any, dim: Dims = (), keepdim: bool = False) -> Any:
 def amin(input: Any, dim: Dims = (), keepdim: bool = False) -> Any:
     """The smallest elements over `dim` (one, several, all by default); ties share the gradient evenly."""
     return amin_dim(input, _need_elements("amin", input, dim), keepdim)
+
+
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """A named tuple (min, max): `amin` and `amax`, over one dim or all."""
+    if dim is None and not input.array.size:
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
+    dims = _need_elements("aminmax", input, dim)
+    return aminmax_result(amin_dim(input, dims, keepdim), amax_dim(input, dims, keepdim))
 
 
 # -- values and their places -------------------------------------------------------------------------------------------
