@@ -36,7 +36,9 @@ from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.embedding import embedding, one_hot
 from minigrad.ops.extrema import clamp_min
 from minigrad.ops.gated import glu, prelu, rrelu
+from minigrad.ops.grid import affine_grid, grid_sample
 from minigrad.ops.inplace import in_place
+from minigrad.ops.interpolate import interpolate, upsample, upsample_bilinear, upsample_nearest
 from minigrad.ops.likelihood import gaussian_nll_loss, poisson_nll_loss
 from minigrad.ops.loss import (
     binary_cross_entropy,
@@ -60,6 +62,7 @@ from minigrad.ops.margin import (
 )
 from minigrad.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.pad import pad
+from minigrad.ops.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from minigrad.ops.pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -88,6 +91,8 @@ __all__ = [
     "scaled_dot_product_attention", "pdist", "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss",
     "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
     "triplet_margin_loss", "triplet_margin_with_distance_loss", "gaussian_nll_loss", "poisson_nll_loss",
+    "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample",
+    "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
 

@@ -44,6 +44,8 @@ from minigrad.ops.gated import *
 from minigrad.ops.gated import __all__ as _gated
 from minigrad.ops.gather import *
 from minigrad.ops.gather import __all__ as _gather
+from minigrad.ops.grid import *
+from minigrad.ops.grid import __all__ as _grid
 from minigrad.ops.index import *
 from minigrad.ops.index import __all__ as _index
 from minigrad.ops.join import *
@@ -66,6 +68,8 @@ from minigrad.ops.pad import *
 from minigrad.ops.pad import __all__ as _pad
 from minigrad.ops.parts import *
 from minigrad.ops.parts import __all__ as _parts
+from minigrad.ops.pixels import *
+from minigrad.ops.pixels import __all__ as _pixels
 from minigrad.ops.pool import *
 from minigrad.ops.pool import __all__ as _pool
 from minigrad.ops.quantiles import *
@@ -121,6 +125,7 @@ __all__ = [
     *_fill,
     *_gated,
     *_gather,
+    *_grid,
     *_index,
     *_join,
     *_likelihood,
@@ -132,6 +137,7 @@ __all__ = [
     *_order,
     *_pad,
     *_parts,
+    *_pixels,
     *_pool,
     *_quantiles,
     *_random,

@@ -14,7 +14,7 @@ from minigrad.kernels import places
 from minigrad.ops.checks import as_integer, refuse_bool
 from minigrad.ops.shape import numbers
 
-__all__ = ["pad"]
+__all__ = ["constant_pad_nd", "pad"]
 
 Pads = tuple[tuple[int, int], ...]  # for every dim: how many before, how many after
 ALL = slice(None)
@@ -174,3 +174,21 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     if mode != "circular":
         refuse_bool(input.array, f"{'reflection' if mode == 'reflect' else 'replication'}_pad{len(widths) // 2}d")
     return BORDERS[mode, len(widths) // 2](input, pads, mode)
+
+
+_pad = pad  # a parameter of the next function has its name
+
+
+def constant_pad_nd(input: Any, pad: Sequence[int], value: float = 0) -> Any:
+    """`input` with `value` around it; `pad` as for `F.pad`."""
+    if isinstance(pad, int):
+        raise TypeError("constant_pad_nd(): argument 'pad' (position 2) must be tuple of ints, not int")
+    widths, ndim = tuple(pad), input.dim()
+    if len(widths) % 2:
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(widths)}")
+    if len(widths) > 2 * ndim:
+        raise RuntimeError(
+            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(widths)}while the input has {ndim}dimensions."
+        )
+    return _pad(input, widths, value=value)

@@ -16,6 +16,12 @@ def around(d: Draw) -> Sample:
     return Sample(d.floats(shape), tuple(widths), value=d.one_of(None, 0, 1.5, -2))
 
 
+def filled(d: Draw) -> Sample:
+    """The same by position, with a number for the value."""
+    sample = around(d)
+    return Sample(*sample.args, sample.kwargs["value"] or 0)
+
+
 def bordered(mode: str) -> Recipe:
     """The last one, two or three dims."""
 
@@ -34,6 +40,7 @@ def bordered(mode: str) -> Recipe:
 
 CASES = [
     Case("nn.functional.pad", around, "constant", covers=("pad",)),
+    Case("constant_pad_nd", filled),
     Case("nn.functional.pad", bordered("reflect"), "reflect"),
     Case("nn.functional.pad", bordered("replicate"), "replicate"),
     Case(
