@@ -25,6 +25,7 @@ from minigrad.backend import (
     uint8,
 )
 from minigrad.backend import bool_ as bool
+from minigrad.formats import *
 from minigrad.func import vmap
 from minigrad.legacy import *
 from minigrad.ops import *

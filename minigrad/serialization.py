@@ -24,7 +24,7 @@ from minigrad import backend
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 from minigrad.files import replace_file
-from minigrad.kernels.draws import memory_order
+from minigrad.formats import memory_order
 from minigrad.nn.parameter import Parameter
 from minigrad.ops.create import leaf
 from minigrad.size import Size

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from minigrad import backend, printing
+from minigrad import backend, formats, printing
 from minigrad.autograd.backward import tensor_backward
 from minigrad.autograd.hooks import RemovableHandle, add_hook, keep_gradient
 from minigrad.autograd.mode import is_inference_mode_enabled
@@ -55,7 +55,7 @@ class Tensor(InPlaceOps, Conversions):
     itemsize = property(lambda self: self.array.itemsize)
     nbytes = property(lambda self: self.array.nbytes)
     is_sparse = is_quantized = is_meta = is_xpu = is_mps = False
-    layout = "torch.strided"
+    layout = formats.strided
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry `dim`."""
@@ -87,6 +87,8 @@ class Tensor(InPlaceOps, Conversions):
     def stride(self, dim: int | None = None) -> Any:
         """Elements to step over in memory for the next one along each dimension (or along `dim`)."""
         strides = tuple(s // self.array.itemsize for s in self.array.strides)
+        if not self.array.size and not any(strides):  # new arrays without elements: NumPy has no steps for them
+            strides = formats.contiguous_strides(self.array.shape)
         return strides if dim is None else strides[dim]
 
     def storage_offset(self) -> int:
@@ -97,9 +99,9 @@ class Tensor(InPlaceOps, Conversions):
         """The address of the first element."""
         return backend.address(self.array)
 
-    def is_contiguous(self) -> bool:
-        """True if the elements lie in memory in row-major order."""
-        return self.array.flags.c_contiguous or not self.array.size
+    def is_contiguous(self, memory_format: Any = formats.contiguous_format) -> bool:
+        """True if the elements lie in memory in row-major order, or as `memory_format` says."""
+        return formats.is_arranged(self.array, memory_format)
 
     def is_floating_point(self) -> bool:
         return self.array.dtype.kind == "f"

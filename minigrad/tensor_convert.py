@@ -27,38 +27,41 @@ class Conversions(Variable):
     def type_as(self, other: Any) -> Any:
         return to(self, other)
 
-    def float(self) -> Any:
-        return to(self, backend.float32)
+    def float(self, memory_format: Any = None) -> Any:
+        return to(self, backend.float32, memory_format=memory_format)
 
-    def double(self) -> Any:
-        return to(self, backend.float64)
+    def double(self, memory_format: Any = None) -> Any:
+        return to(self, backend.float64, memory_format=memory_format)
 
-    def half(self) -> Any:
-        return to(self, backend.float16)
+    def half(self, memory_format: Any = None) -> Any:
+        return to(self, backend.float16, memory_format=memory_format)
 
-    def long(self) -> Any:
-        return to(self, backend.int64)
+    def bfloat16(self, memory_format: Any = None) -> Any:
+        return to(self, backend.bfloat16)  # a TypeError, which says that there is none
 
-    def int(self) -> Any:
-        return to(self, backend.int32)
+    def long(self, memory_format: Any = None) -> Any:
+        return to(self, backend.int64, memory_format=memory_format)
 
-    def short(self) -> Any:
-        return to(self, backend.int16)
+    def int(self, memory_format: Any = None) -> Any:
+        return to(self, backend.int32, memory_format=memory_format)
 
-    def char(self) -> Any:
-        return to(self, backend.int8)
+    def short(self, memory_format: Any = None) -> Any:
+        return to(self, backend.int16, memory_format=memory_format)
 
-    def byte(self) -> Any:
-        return to(self, backend.uint8)
+    def char(self, memory_format: Any = None) -> Any:
+        return to(self, backend.int8, memory_format=memory_format)
 
-    def bool(self) -> Any:
-        return to(self, backend.bool_)
+    def byte(self, memory_format: Any = None) -> Any:
+        return to(self, backend.uint8, memory_format=memory_format)
 
-    def cpu(self) -> Any:
-        return to(self, "cpu")
+    def bool(self, memory_format: Any = None) -> Any:
+        return to(self, backend.bool_, memory_format=memory_format)
 
-    def cuda(self, device: Any = None, non_blocking: Any = False) -> Any:
-        return to(self, "cuda" if device is None else device)
+    def cpu(self, memory_format: Any = None) -> Any:
+        return to(self, "cpu", memory_format=memory_format)
+
+    def cuda(self, device: Any = None, non_blocking: Any = False, memory_format: Any = None) -> Any:
+        return to(self, "cuda" if device is None else device, memory_format=memory_format)
 
     def get_device(self) -> Any:
         """The number of the GPU, -1 for the CPU."""

@@ -132,6 +132,7 @@ class InPlaceOps(TensorOps):
     t_ = in_place_view(ops.t, "t_", "TBackward1")
     transpose_ = in_place_view(ops.transpose, "transpose_", "TransposeBackward1")
     unsqueeze_ = in_place_view(ops.unsqueeze, "unsqueeze_", "UnsqueezeBackward1")
+    conj_physical_ = in_place(ops.conj_physical, "conj_physical_")
 
     # arrange
     tril_ = in_place(ops.tril, "tril_")
@@ -143,6 +144,11 @@ class InPlaceOps(TensorOps):
     # gather
     scatter_ = in_place(ops.scatter, "scatter_")
     scatter_add_ = in_place(ops.scatter_add, "scatter_add_")
+    put_ = in_place(ops.put, "put_")
+
+    # grouped
+    index_reduce_ = in_place(ops.index_reduce, "index_reduce_")
+    scatter_reduce_ = in_place(ops.scatter_reduce, "scatter_reduce_")
 
     # random
     bernoulli_ = ops.bernoulli_
@@ -157,6 +163,7 @@ class InPlaceOps(TensorOps):
     # fill
     copy_ = ops.copy_
     fill_ = ops.fill_
+    fill_diagonal_ = ops.fill_diagonal_
     resize_ = ops.resize_
     zero_ = ops.zero_
 

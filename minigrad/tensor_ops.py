@@ -6,7 +6,7 @@ from typing import Any
 
 from minigrad import ops
 from minigrad.autograd.variable import Variable
-from minigrad.ops.shape import matrix_transposed, reversed_dims
+from minigrad.ops.shape import conjugate_transposed, matrix_transposed, reversed_dims
 
 
 class TensorOps(Variable):
@@ -40,6 +40,8 @@ class TensorOps(Variable):
     def __rtruediv__(self, other: Any) -> Any:
         return ops.reciprocal(self) * other  # as torch records it
 
+    __rdiv__ = __rtruediv__
+
     def __rfloordiv__(self, other: Any) -> Any:
         return ops.floor_divide(other, self)
 
@@ -61,6 +63,9 @@ class TensorOps(Variable):
     T = property(reversed_dims)
     mT = property(matrix_transposed)
     mH = property(lambda self: matrix_transposed(self, "mH"))
+    H = property(conjugate_transposed)
+    real = property(ops.real)
+    imag = property(ops.imag)
 
     def where(self, condition: Any, other: Any) -> Any:
         return ops.where(condition, self, other)
@@ -270,6 +275,8 @@ class TensorOps(Variable):
 
     # shape
     adjoint = ops.adjoint
+    conj = ops.conj
+    conj_physical = ops.conj_physical
     diagonal = ops.diagonal
     flatten = ops.flatten
     moveaxis = ops.moveaxis
@@ -278,6 +285,8 @@ class TensorOps(Variable):
     ravel = ops.ravel
     reshape = ops.reshape
     reshape_as = ops.reshape_as
+    resolve_conj = ops.resolve_conj
+    resolve_neg = ops.resolve_neg
     squeeze = ops.squeeze
     swapaxes = ops.swapaxes
     swapdims = ops.swapdims
@@ -294,13 +303,32 @@ class TensorOps(Variable):
     dsplit = ops.dsplit
     hsplit = ops.hsplit
     narrow = ops.narrow
+    narrow_copy = ops.narrow_copy
     select = ops.select
     split = ops.split
     split_with_sizes = ops.split_with_sizes
     tensor_split = ops.tensor_split
     unbind = ops.unbind
     unfold = ops.unfold
+    unsafe_chunk = ops.unsafe_chunk
+    unsafe_split = ops.unsafe_split
+    unsafe_split_with_sizes = ops.unsafe_split_with_sizes
     vsplit = ops.vsplit
+
+    # diagonals
+    diag = ops.diag
+    diag_embed = ops.diag_embed
+    diagflat = ops.diagflat
+
+    # replaced
+    as_strided_scatter = ops.as_strided_scatter
+    diagonal_scatter = ops.diagonal_scatter
+    select_scatter = ops.select_scatter
+    slice_scatter = ops.slice_scatter
+
+    # grouped
+    index_reduce = ops.index_reduce
+    scatter_reduce = ops.scatter_reduce
 
     # arrange
     flip = ops.flip
@@ -318,6 +346,7 @@ class TensorOps(Variable):
 
     # gather
     gather = ops.gather
+    put = ops.put
     scatter = ops.scatter
     scatter_add = ops.scatter_add
     take = ops.take

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up; a module may import from its own layer and from those below it.
 LAYERS = [
-    ["version", "files", "allocator", "size", "printing"],
+    ["version", "files", "formats", "allocator", "size", "printing"],
     ["backend"],
     ["autograd", "kernels"],
     ["random"],

@@ -10,7 +10,8 @@ import math
 import warnings
 
 from minigrad.backend import Array, dtype_of, module_of, np, to_numpy
-from minigrad.kernels.draws import C_NAMES, exponential_, is_floating, memory_order, refuse, store
+from minigrad.formats import memory_order
+from minigrad.kernels.draws import C_NAMES, exponential_, is_floating, refuse, store
 from minigrad.kernels.mt19937 import MT19937, shuffled
 
 MANTISSA = {"Half": 11, "Float": 24, "Double": 53}  # bits; integers up to 2 to that power are exact

@@ -15,6 +15,7 @@ import math
 from typing import NoReturn
 
 from minigrad.backend import Array, dtype_of, module_of, np
+from minigrad.formats import memory_order
 from minigrad.kernels.box_muller import (
     BLOCK,
     box_muller_float32,
@@ -34,13 +35,6 @@ C_NAMES = {
 
 
 # -- into the array ---------------------------------------------------------------------------------------------------
-
-
-def memory_order(out: Array) -> list[int]:
-    """The dims of `out` by decreasing stride: transposed so and iterated in C order, memory is gone through once."""
-    if out.flags.c_contiguous:
-        return list(range(out.ndim))
-    return sorted(range(out.ndim), key=lambda dim: -abs(out.strides[dim]))
 
 
 def store(out: Array, values: np.ndarray) -> Array:

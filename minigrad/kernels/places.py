@@ -47,6 +47,36 @@ def add(array: Any, where: Where, values: Any, xp: ModuleType) -> None:
         np.add.at(array.reshape(-1), places.reshape(-1), np.broadcast_to(values, places.shape).reshape(-1))
 
 
+def combine(array: Any, where: Where, values: Any, ufunc: Any, xp: ModuleType) -> None:
+    """array[where] = ufunc(array[where], values) in place; a place named several times gets them all.
+
+    `array` is C-contiguous, `values` an array, `ufunc` is associative and commutative.
+    """
+    flat = array.reshape(-1)
+    at = xp.arange(flat.size).reshape(array.shape)[where].reshape(-1)
+    if xp is np:
+        ufunc.at(flat, at, values.reshape(-1))
+    elif at.size:
+        _combine_sorted(flat, at, values.reshape(-1), ufunc, xp)
+
+
+def _combine_sorted(flat: Any, at: Any, values: Any, ufunc: Any, xp: ModuleType) -> None:
+    """`combine` where the ufunc has no `at`: sorted by place, each element takes in the run of equal places before it.
+
+    Runs double in each round, so log2(n) rounds do (Hillis and Steele 1986). The last of a run then holds all of it.
+    """
+    order = xp.argsort(at)
+    at, values, step = at[order], values[order], 1
+    while step < at.size:
+        more = xp.where(at[step:] == at[:-step], ufunc(values[step:], values[:-step]), values[step:])
+        values, step = xp.concatenate([values[:step], more]), 2 * step
+    last = xp.concatenate([at[1:] != at[:-1], xp.ones(1, bool)])
+    target = xp.where(last, at, flat.size)  # the others go to a place of their own, behind
+    longer = xp.concatenate([flat, flat[:1]])
+    longer[target] = ufunc(longer[target], values)
+    flat[...] = longer[:-1]
+
+
 def added(values: Any, where: Where, shape: tuple[int, ...], xp: ModuleType) -> Any:
     """Zeros of `shape` with `values` added at `where`: the adjoint of `read`."""
     out = xp.zeros(shape, values.dtype)

@@ -14,14 +14,22 @@ from minigrad.ops.cast import *
 from minigrad.ops.cast import __all__ as _cast
 from minigrad.ops.classification import *
 from minigrad.ops.classification import __all__ as _classification
+from minigrad.ops.combined import *
+from minigrad.ops.combined import __all__ as _combined
 from minigrad.ops.compare import *
 from minigrad.ops.compare import __all__ as _compare
+from minigrad.ops.conjugate import *
+from minigrad.ops.conjugate import __all__ as _conjugate
 from minigrad.ops.conv import *
 from minigrad.ops.conv import __all__ as _conv
+from minigrad.ops.copies import *
+from minigrad.ops.copies import __all__ as _copies
 from minigrad.ops.create import *
 from minigrad.ops.create import __all__ as _create
 from minigrad.ops.decompositions import *
 from minigrad.ops.decompositions import __all__ as _decompositions
+from minigrad.ops.diagonals import *
+from minigrad.ops.diagonals import __all__ as _diagonals
 from minigrad.ops.differences import *
 from minigrad.ops.differences import __all__ as _differences
 from minigrad.ops.distance import *
@@ -46,6 +54,8 @@ from minigrad.ops.gather import *
 from minigrad.ops.gather import __all__ as _gather
 from minigrad.ops.grid import *
 from minigrad.ops.grid import __all__ as _grid
+from minigrad.ops.grouped import *
+from minigrad.ops.grouped import __all__ as _grouped
 from minigrad.ops.index import *
 from minigrad.ops.index import __all__ as _index
 from minigrad.ops.join import *
@@ -78,6 +88,8 @@ from minigrad.ops.random import *
 from minigrad.ops.random import __all__ as _random
 from minigrad.ops.reduce import *
 from minigrad.ops.reduce import __all__ as _reduce
+from minigrad.ops.replaced import *
+from minigrad.ops.replaced import __all__ as _replaced
 from minigrad.ops.rounding import *
 from minigrad.ops.rounding import __all__ as _rounding
 from minigrad.ops.running import *
@@ -110,10 +122,14 @@ __all__ = [
     *_attention,
     *_cast,
     *_classification,
+    *_combined,
     *_compare,
+    *_conjugate,
     *_conv,
+    *_copies,
     *_create,
     *_decompositions,
+    *_diagonals,
     *_differences,
     *_distance,
     *_dropout,
@@ -126,6 +142,7 @@ __all__ = [
     *_gated,
     *_gather,
     *_grid,
+    *_grouped,
     *_index,
     *_join,
     *_likelihood,
@@ -142,6 +159,7 @@ __all__ = [
     *_quantiles,
     *_random,
     *_reduce,
+    *_replaced,
     *_rounding,
     *_running,
     *_scan,

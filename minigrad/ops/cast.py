@@ -7,6 +7,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
+from minigrad.formats import arranged, check_format, contiguous_format, is_arranged, preserve_format
 
 __all__ = ["clone", "contiguous"]
 
@@ -36,17 +37,21 @@ move.derivative(input=lambda g, where, source: move(g, source, where))
 
 
 @Op
-def clone(input):
-    """A copy."""
-    return input.copy()
+def clone(input, *, memory_format: Any = None):
+    """A copy, laid out as `memory_format` says."""
+    check_format("clone", memory_format)
+    return arranged(input, memory_format)
 
 
 clone.derivative(input=lambda g: g)
 
 
-def contiguous(input: Any) -> Any:
-    """The tensor itself if its memory is in row-major order, else a copy that is."""
-    return input if input.array.flags.c_contiguous else clone(input)
+def contiguous(input: Any, *, memory_format: Any = contiguous_format) -> Any:
+    """The tensor itself if its memory is in row-major order, or as `memory_format` says, else a copy that is."""
+    check_format("contiguous", memory_format)
+    if memory_format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return input if is_arranged(input.array, memory_format) else clone(input, memory_format=memory_format)
 
 
 def to(
@@ -58,10 +63,12 @@ def to(
     copy: bool = False,
     memory_format: Any = None,
 ) -> Any:
-    """The tensor in another dtype and/or on another device; itself if nothing changes and no `copy` is asked for.
+    """The tensor in another dtype, on another device, in another memory format; itself if nothing changes.
 
     Takes a dtype, a device (or its name, or a GPU's number), both, or a tensor whose dtype and device to take.
+    `copy` asks for a copy in any case.
     """
+    check_format("to", memory_format)
     for a in args:
         if isinstance(a, Variable):
             dtype, device = backend.dtype_of(a.array), backend.device_of(a.array)
@@ -77,4 +84,6 @@ def to(
         result = cast(result, want, have) if want.is_floating_point else truncated(result, want)
     if device is not None and (target := backend.canonical(device)) != (here := backend.device_of(self.array)):
         result = move(result, str(target), str(here))
-    return clone(result) if copy and result is self else result
+    if memory_format in (None, preserve_format) or (copy is False and is_arranged(result.array, memory_format)):
+        return clone(result) if copy and result is self else result
+    return clone(result, memory_format=memory_format)

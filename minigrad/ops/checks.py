@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from minigrad import backend
+from minigrad.autograd.mode import mode
+from minigrad.autograd.node import wants_grad
+from minigrad.autograd.variable import Variable
 
 __all__: list[str] = []
 
@@ -58,3 +61,11 @@ def refuse_gradient(function: str, **arguments: Any) -> None:
                 f"The function '{function}' is not differentiable with respect to argument '{name}'. This input cannot "
                 f"have requires_grad True.\nPass {name}.detach() instead."
             )
+
+
+def need_float_for_gradient(array: Any, written: Any) -> None:
+    """RuntimeError if `written`, a tensor that wants a gradient, is to be part of a result of the dtype of `array`."""
+    if array.dtype.kind != "f" and mode.grad and isinstance(written, Variable) and wants_grad(written):
+        raise RuntimeError(
+            f"Autograd not support dtype: {backend.dtype_of(array).type_name}\nuse what is written detached: .detach()"
+        )

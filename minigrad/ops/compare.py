@@ -251,6 +251,8 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
 
     RuntimeError unless the mask is of dtype bool and the value a number or a 0-dim tensor.
     """
+    if isinstance(value, complex):
+        raise RuntimeError(f"value cannot be converted to type {backend.dtype_of(input.array).c_name} without overflow")
     return (_masked_fill_tensor if isinstance(value, Variable) else _masked_fill)(input, mask, value)
 
 

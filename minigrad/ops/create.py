@@ -11,6 +11,7 @@ from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
+from minigrad.formats import RANKS, arranged, check_format, inverse, order_of, preserve_format
 
 __all__ = [
     "arange",
@@ -219,7 +220,13 @@ def empty(
     pin_memory: bool = False,
 ) -> Any:
     """A tensor with whatever values the memory held; its shape is given as for `zeros`."""
-    return _filled("empty", size_of(sizes if size is None else (size,)), dtype, device, requires_grad)
+    check_format("empty", memory_format)
+    if memory_format is preserve_format:
+        raise RuntimeError("unsupported memory format Preserve")
+    made = _filled("empty", size_of(sizes if size is None else (size,)), dtype, device, requires_grad)
+    if memory_format in RANKS:
+        made.array = arranged(made.array, memory_format)
+    return made
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
@@ -259,18 +266,23 @@ def _like(make: Any) -> Any:
         memory_format: Any = None,
         **value: Any,
     ) -> Any:
+        check_format(like.__name__, memory_format)
         where = backend.device_of(input.array) if device is None else device
-        return make(
-            input.array.shape,
+        order, shape = order_of(input.array, memory_format), input.array.shape
+        made = make(
+            shape if order is None else [shape[dim] for dim in order],
             *args,
             **value,
             dtype=backend.dtype_of(input.array) if dtype is None else dtype,
             device=where,
             requires_grad=requires_grad,
         )
+        if order is not None:
+            made.array = made.array.transpose(inverse(order))
+        return made
 
     like.__name__ = like.__qualname__ = f"{make.__name__}_like"
-    like.__doc__ = f"`{make.__name__}` of the shape, dtype and device of `input`."
+    like.__doc__ = f"`{make.__name__}` of the shape, dtype, device and order in memory of `input`."
     return like
 
 

@@ -14,11 +14,12 @@ from minigrad.autograd.node import wants_grad
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.autograd.views import bump
+from minigrad.ops.checks import need_float_for_gradient
 from minigrad.ops.create import size_of
 from minigrad.ops.inplace import check_memory, check_writable, write
 from minigrad.ops.rounding import no_slope
 
-__all__ = ["copy_", "fill_", "resize_", "zero_"]
+__all__ = ["copy_", "fill", "fill_", "resize_", "zero_"]
 
 
 @Op(node="ZeroBackward0")
@@ -27,16 +28,21 @@ def zeroed(input, *, xp):
     return xp.zeros_like(input)
 
 
-@Op(node="FillBackward2")
-def filled(input, value: float, *, xp):
+def number_everywhere(input, value: float, *, xp):
     """A number in the shape of `input`."""
     return xp.full_like(input, value)
 
 
-@Op(node="FillBackward3")
-def filled_with(input, value, *, xp):
+def element_everywhere(input, value, *, xp):
     """`value`, a 0-dim array, in the shape of `input`."""
     return xp.full_like(input, value)
+
+
+filled, filled_with = Op(number_everywhere, node="FillBackward0"), Op(element_everywhere, node="FillBackward1")
+overwritten, overwritten_with = (
+    Op(number_everywhere, node="FillBackward2"),
+    Op(element_everywhere, node="FillBackward3"),
+)
 
 
 @Op(node="CopyBackwards")
@@ -47,10 +53,27 @@ def replaced(input, src, *, xp):
     return out
 
 
-for _op in (zeroed, filled):
+for _op in (zeroed, filled, overwritten):
     _op.derivative(input=lambda g: no_slope(g))
-filled_with.derivative(input=lambda g: no_slope(g), value=lambda g: g)
+for _op in (filled_with, overwritten_with):
+    _op.derivative(input=lambda g: no_slope(g), value=lambda g: g)
 replaced.derivative(input=lambda g: no_slope(g), src=lambda g: g)
+
+
+def fill(input: Any, value: Any) -> Any:
+    """`value`, a number or a 0-dim tensor, in the shape of `input`."""
+    if not isinstance(value, Variable):
+        return filled(input, value)
+    _need_element(value)
+    need_float_for_gradient(input.array, value)
+    return filled_with(input, value.to(input))  # type: ignore[attr-defined]  # a Tensor's method
+
+
+def _need_element(value: Any) -> None:
+    if value.array.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
+        )
 
 
 def fill_(self: Any, value: Any) -> Any:
@@ -59,12 +82,9 @@ def fill_(self: Any, value: Any) -> Any:
     check_writable(self, [value] if is_tensor else [])
     if is_tensor:
         check_memory(self.array, self)
-    if is_tensor and value.array.ndim:
-        raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
-        )
+        _need_element(value)
     if mode.grad and (wants_grad(self) or is_tensor):
-        new = filled_with(self, value.to(self)) if is_tensor else filled(self, value)
+        new = overwritten_with(self, value.to(self)) if is_tensor else overwritten(self, value)
         return write(self, new, "fill_")
     self.array[...] = value.array if is_tensor else value
     bump(self)
@@ -89,7 +109,7 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     if src is not self:
         check_memory(self.array, self, [src])
     _check_broadcast(src.array.shape, self.array.shape)
-    source = src.to(self)  # type: ignore[attr-defined]  # a Tensor's method
+    source = src.to(self)
     if mode.grad and (wants_grad(self) or wants_grad(src)):
         return write(self, replaced(self, source), "copy_")
     self.array[...] = source.array

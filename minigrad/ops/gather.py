@@ -21,10 +21,10 @@ from minigrad.ops.expand import broadcast_shape, expand
 from minigrad.ops.index import put_at
 from minigrad.ops.shape import reshape
 
-__all__ = ["gather", "scatter", "scatter_add", "take", "take_along_dim"]
+__all__ = ["gather", "put", "scatter", "scatter_add", "take", "take_along_dim"]
 
 
-def _where(name: str, input: Any, dim: int, index: Any, src: Any, xp: Any) -> Where:
+def places_along(name: str, input: Any, dim: int, index: Any, src: Any, xp: Any) -> Where:
     """The places in `input` (or in its one element) that `index` names along `dim`; torch's errors if it does not "
     "fit."""
     if index.dtype not in (np.int64, np.int32):
@@ -80,7 +80,7 @@ def gather(input, dim: int, index, *, sparse_grad: bool = False, xp):
     dim = normalize_dim(dim, input.ndim)
     if not index.size:
         return xp.zeros(index.shape, input.dtype)
-    where = _where("gather", input, dim, index, None, xp)
+    where = places_along("gather", input, dim, index, None, xp)
     return places.read(_whole(input), where, xp).reshape(index.shape)
 
 
@@ -115,10 +115,10 @@ def scatter_number(input, dim: int, index, value: float, *, xp):
 @Op
 def scatter_add(input, dim: int, index, src, *, xp):
     """`input` with the elements of `src` added at the places that `index` names along `dim`; see `scatter`."""
-    _same_dtype(input, src)
+    check_same_dtype(input, src)
     out, dim = input.copy(), normalize_dim(dim, input.ndim)
     if index.size:
-        where = _where("scatter_add", input, dim, index, src, xp)
+        where = places_along("scatter_add", input, dim, index, src, xp)
         places.add(out.reshape(out.shape or (1,)), where, _part(src, index), xp)
     return out
 
@@ -126,25 +126,25 @@ def scatter_add(input, dim: int, index, src, *, xp):
 @Op
 def scatter_multiply(input, dim: int, index, src, *, xp):
     """`input` multiplied by the elements of `src` at the places that `index` names."""
-    _same_dtype(input, src)
+    check_same_dtype(input, src)
     out, dim = input.copy(), normalize_dim(dim, input.ndim)
     if index.size:
-        where = _where("scatter", input, dim, index, src, xp)
-        xp.multiply.at(out.reshape(out.shape or (1,)), where, _part(src, index))
+        where = places_along("scatter", input, dim, index, src, xp)
+        places.combine(out.reshape(out.shape or (1,)), where, _part(src, index), xp.multiply, xp)
     return out
 
 
 def _written(input: Any, dim: int, index: Any, src: Any, value: Any, xp: Any) -> Any:
     out, dim = input.copy(), normalize_dim(dim, input.ndim)
     if src is not None:
-        _same_dtype(input, src)
+        check_same_dtype(input, src)
     if index.size:
-        where = _where("scatter", input, dim, index, src, xp)
+        where = places_along("scatter", input, dim, index, src, xp)
         out.reshape(out.shape or (1,))[where] = value if src is None else _part(src, index)
     return out
 
 
-def _same_dtype(input: Any, src: Any) -> None:
+def check_same_dtype(input: Any, src: Any) -> None:
     if input.dtype != src.dtype:
         raise RuntimeError(
             f"scatter(): Expected self.dtype to be equal to src.dtype\ngot {input.dtype} and {src.dtype}: convert one "
@@ -200,7 +200,7 @@ def scatter(
     return scatter_multiply(input, dim, index, source)
 
 
-# -- take --------------------------------------------------------------------------------------------------------------
+# -- take and put ------------------------------------------------------------------------------------------------------
 
 
 @Op
@@ -225,6 +225,52 @@ def untake(input, index, shape: tuple, *, xp):
 
 take.derivative(input=lambda g, index, input_shape: untake(g, index, input_shape))
 untake.derivative(input=lambda g, index: take(g, index))
+
+
+@Op
+def put(input, index, source, accumulate: bool = False, *, xp):
+    """`input` with the elements of `source` at `index` in the flattened tensor, or added there with `accumulate`.
+
+    Of several for one place the last one wins, on a GPU any; each gets its gradient.
+    """
+    have, given, named = (backend.dtype_of(array).type_name for array in (input, source, index))
+    if index.dtype != np.int64:
+        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {named}\nconvert it with .long()")
+    if have != given:
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = {have} and source.dtype = "
+            f"{given}"
+        )
+    if index.size != source.size:
+        raise IndexError(
+            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source.size}, index.numel() = {index.size}"
+        )
+    if index.size and not input.size:
+        raise IndexError("put_(): Tried to put elements into an empty tensor")
+    if (outside := places.first_outside(index, -input.size, input.size)) is not None:
+        raise IndexError(f"out of range: tried to access index {outside} on a tensor of {input.size} elements.")
+    out, at, values = input.copy(), (index.reshape(-1),), source.reshape(-1)
+    if accumulate:
+        places.add(out.reshape(-1), at, values, xp)
+    else:
+        out.reshape(-1)[at] = values
+    return out
+
+
+@Op
+def put_zeros(input, index):
+    """`input` with zeros at `index` in the flattened tensor."""
+    out = input.copy()
+    out.reshape(-1)[index] = 0
+    return out
+
+
+put.derivative(
+    input=lambda g, index, accumulate: g if accumulate else put_zeros(g, index),
+    source=lambda g, index, source_shape: reshape(take(g, index), source_shape),
+)
+put_zeros.derivative(input=lambda g, index: put_zeros(g, index))
 
 
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:

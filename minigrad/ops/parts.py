@@ -32,11 +32,15 @@ def along(dim: int, item: int | slice) -> Key:
 # -- one part ----------------------------------------------------------------------------------------------------------
 
 
-def narrow(input: Any, dim: int, start: int, length: int) -> Any:
-    """The `length` elements from `start` on along `dim`."""
+def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
+    """The `length` elements from `start`, an int or a 0-dim tensor, on along `dim`."""
     shape = input.shape
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Variable) and (start.array.ndim or start.array.dtype.kind not in "iu"):
+        raise RuntimeError(
+            f"start must be an 0-dim integral Tensor.\ngot {list(start.array.shape)}, {start.array.dtype}"
+        )
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative.\nGot {length}.")
     dim, start = normalize_dim(dim, len(shape)), operator.index(start)
@@ -306,6 +310,13 @@ def as_strided(input: Any, size: Sequence[int], stride: Sequence[int], storage_o
 
     RuntimeError for what lies outside that memory. Elements that the view shows twice get both gradients.
     """
+    return strided(input, *layouts(input, size, stride, storage_offset))
+
+
+def layouts(
+    input: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None
+) -> tuple[Layout, Layout, int]:
+    """How the elements of `input` lie, how those of the view shall, and the size of the memory, in elements."""
     array, base = input.array, input.array if input.base is None else input.base.array
     here = (backend.address(array) - backend.address(base)) // array.itemsize
     have = Layout(array.shape, tuple([n // array.itemsize for n in array.strides]), here)
@@ -329,4 +340,4 @@ def as_strided(input: Any, size: Sequence[int], stride: Sequence[int], storage_o
             f"itemsize {array.itemsize} requiring a storage size of {(last + 1) * array.itemsize} are out of bounds "
             f"for storage of size {memory * array.itemsize}"
         )
-    return strided(input, have, want, memory)
+    return have, want, memory

@@ -1,7 +1,8 @@
 """Random tensors, with torch's CPU stream: the same seed gives the same numbers as torch, on every device.
 
 New tensors (`rand`, `randn`, ...), draws with given probabilities (`bernoulli`, `multinomial`), and functions that fill
-a tensor in place (`uniform_`, ...). Random numbers have no derivative: a filled tensor has no history.
+a tensor in place (`uniform_`, ...). Random numbers do not follow their parameters: their gradient is 0, and a filled
+tensor has no history.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.mode import mode
+from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.autograd.views import bump, move_history
+from minigrad.formats import contiguous_format
 from minigrad.kernels import choices, draws
 from minigrad.ops import create
 from minigrad.ops.expand import broadcast_shape
 from minigrad.ops.inplace import check_memory, check_writable
+from minigrad.ops.rounding import no_slope
 from minigrad.random import default_generator
 
 __all__ = [
@@ -100,7 +104,7 @@ def rand_like(
     memory_format: Any = None,
 ) -> Any:  # fmt: skip
     """Numbers uniform on [0, 1), of the shape, dtype and device of `input`."""
-    return _like(draws.uniform_, input, generator, dtype, device, requires_grad)
+    return _like(draws.uniform_, input, generator, dtype, device, requires_grad, memory_format)
 
 
 def randn_like(
@@ -108,7 +112,7 @@ def randn_like(
     memory_format: Any = None,
 ) -> Any:  # fmt: skip
     """Standard normal numbers, of the shape, dtype and device of `input`."""
-    return _like(draws.normal_, input, generator, dtype, device, requires_grad)
+    return _like(draws.normal_, input, generator, dtype, device, requires_grad, memory_format)
 
 
 def randint_like(
@@ -121,11 +125,13 @@ def randint_like(
     def draw(engine: Any, array: Any) -> None:
         choices.random_(engine, array, start, end)
 
-    return _like(draw, input, generator, dtype, device, requires_grad)
+    return _like(draw, input, generator, dtype, device, requires_grad, memory_format)
 
 
-def _like(draw: Callable[..., Any], input: Any, generator: Any, dtype: Any, device: Any, grad: bool) -> Any:
-    result = create.empty_like(input, dtype=dtype, device=device, requires_grad=grad)
+def _like(
+    draw: Callable[..., Any], input: Any, generator: Any, dtype: Any, device: Any, grad: bool, memory_format: Any
+) -> Any:
+    result = create.empty_like(input, dtype=dtype, device=device, requires_grad=grad, memory_format=memory_format)
     draw(_engine(generator), result.array)
     return result
 
@@ -157,14 +163,35 @@ def normal(
     if isinstance(std, Variable):
         out *= std.array
     out += mean.array if isinstance(mean, Variable) else mean
-    return wrap(out)
+    if len(tensors) == 2:
+        return with_mean_and_std(mean, std, out)
+    return with_mean(mean, out) if isinstance(mean, Variable) else with_std(std, out)
 
 
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
     """1 with the probability that `input` has there (or with probability `p` everywhere), else 0."""
-    result = create.empty_like(input)
+    result = create.empty_like(input, memory_format=contiguous_format)
     choices.bernoulli_(_engine(generator), result.array, input.array if p is None else p)
-    return result
+    return result if p is not None else with_probability(input, result.array)
+
+
+def _drawn(parameter, values: Any):
+    """Numbers that were drawn with a parameter: they jump where it is varied, so its gradient is 0."""
+    return values
+
+
+@Op(node="NormalBackward3")
+def with_mean_and_std(mean, std, values: Any):
+    """The same with two."""
+    return values
+
+
+with_mean, with_std, with_probability = (
+    Op(_drawn, node=name) for name in ("NormalBackward1", "NormalBackward2", "BernoulliBackward0")
+)
+for _op in (with_mean, with_std, with_probability):
+    _op.derivative(parameter=lambda g: no_slope(g))
+with_mean_and_std.derivative(mean=lambda g: no_slope(g), std=lambda g: no_slope(g))
 
 
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
+from minigrad.formats import contiguous_format
 from minigrad.ops.cast import clone, contiguous
 from minigrad.ops.dims import normalize_dim, normalize_dims
 
@@ -124,7 +125,7 @@ def reshape(input: Any, *args: Any, shape: Any = None) -> Any:
     size = resolved(size, array.size)
     if array.flags.c_contiguous or backend.is_view_of(array.reshape(size), array):
         return view_to(input, size)
-    return fresh_view_to(clone(input), size)
+    return fresh_view_to(clone(input, memory_format=contiguous_format), size)
 
 
 def view_as(input: Any, other: Any) -> Any:
@@ -294,7 +295,9 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
 
 def reversed_dims(input: Any) -> Any:
     """Tensor.T: with the order of the dims reversed. torch deprecates it for other than two."""
-    if input.ndim != 2:
+    if input.ndim == 0:
+        _deprecated("T", IDENTITY)
+    elif input.ndim != 2:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
             "throw an error in a future release. Consider `x.mT` to transpose batches of matrices or "
@@ -310,13 +313,27 @@ def matrix_transposed(input: Any, attribute: str = "mT") -> Any:
     if input.ndim == 1:
         raise RuntimeError(f"tensor.{attribute} is only supported on matrices or batches of matrices. Got 1-D tensor.")
     if input.ndim == 0:
-        warnings.warn(
-            f"Tensor.{attribute} is deprecated on 0-D tensors. This function is the identity in these cases.",
-            UserWarning,
-            stacklevel=3,
-        )
+        _deprecated(attribute, IDENTITY if attribute == "mT" else CONJUGATE)
         return input
     return transpose(input, -2, -1)
+
+
+def conjugate_transposed(input: Any) -> Any:
+    """Tensor.H: of a matrix. torch deprecates it for 0-dim tensors."""
+    if input.ndim not in (0, 2):
+        batches = " For batches of matrices, consider using tensor.mH" if input.ndim > 2 else ""
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.{batches}")
+    if input.ndim == 0:
+        _deprecated("H", CONJUGATE)
+        return input
+    return transpose(input, 0, 1)
+
+
+IDENTITY, CONJUGATE = "This function is the identity in these cases.", "Consider using x.conj()."
+
+
+def _deprecated(attribute: str, instead: str) -> None:
+    warnings.warn(f"Tensor.{attribute} is deprecated on 0-D tensors. {instead}", UserWarning, stacklevel=4)
 
 
 def adjoint(input: Any) -> Any:
@@ -333,18 +350,19 @@ def diagonal(input, offset: int = 0, dim1: int = 0, dim2: int = 1):
     first, second = normalize_dim(dim1, input.ndim), normalize_dim(dim2, input.ndim)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return _diagonal_of(input, offset, first, second)
+    return diagonal_of(input, offset, first, second)
 
 
 @Op
 def put_diagonal(input, offset: int, dim1: int, dim2: int, shape: tuple, *, xp):
     """Zeros of `shape` with `input` on the diagonal: the adjoint of `diagonal`."""
     out = xp.zeros(shape, input.dtype)
-    _diagonal_of(out, offset, dim1, dim2)[...] = input
+    diagonal_of(out, offset, dim1, dim2)[...] = input
     return out
 
 
-def _diagonal_of(array: Any, offset: int, dim1: int, dim2: int) -> Any:
+def diagonal_of(array: Any, offset: int, dim1: int, dim2: int) -> Any:
+    """`diagonal` of an array, which can be written to; `dim1` and `dim2` count from the front."""
     out = array.diagonal(offset, dim1, dim2)
     if type(out) is backend.ndarray:
         out.flags.writeable = array.flags.writeable  # NumPy protects diagonals, torch writes to them

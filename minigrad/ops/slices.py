@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backend
-from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 from minigrad.kernels import places
 from minigrad.kernels.places import Where
 from minigrad.ops.cast import clone, to
-from minigrad.ops.checks import as_integer, not_implemented
+from minigrad.ops.checks import as_integer, need_float_for_gradient, not_implemented
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import expand
 from minigrad.ops.keys import ALL
@@ -76,25 +75,7 @@ add_slices.derivative(input=lambda g, dim, index: index_select(g, dim, index))
 def index_add(input, dim: int, index, source, *, alpha: float = 1, xp):
     """`input` with `alpha` times the slices of `source` added at `index` along `dim`."""
     dim = normalize_dim(dim, input.ndim)
-    if index.ndim > 1:
-        raise IndexError(
-            f"index_add_(): Index is supposed to be a vector, but got dim: {index.ndim} with type: {_name(index)} and "
-            f"size: {list(index.shape)}"
-        )
-    if index.dtype not in (np.int64, np.int32):
-        raise RuntimeError(f"index_add_(): Expected dtype int32/int64 for index but got: {_name(index)}")
-    if input.dtype != source.dtype:
-        raise RuntimeError(
-            f"index_add_(): self ({_name(input)}) and source ({_name(source)}) must have the same scalar type"
-        )
-    if not source.ndim and index.size != 1:
-        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    n = source.shape[dim] if dim < source.ndim else index.size
-    if index.size != n:
-        raise RuntimeError(
-            f"index_add_(): Number of indices ({index.size}) should be equal to source.size(dim): ({n}), for dim: {dim}"
-        )
-    _same_but_along(input, source, dim)
+    check_slices("index_add_", input, dim, index, source)
     size = input.shape[dim] if input.ndim else 1
     if (outside := places.first_outside(index, 0, size)) is not None:
         raise RuntimeError(f"index {outside} is out of bounds for dimension {dim} with size {size}")
@@ -103,6 +84,29 @@ def index_add(input, dim: int, index, source, *, alpha: float = 1, xp):
     values = source if alpha == 1 else source * alpha
     places.add(out.reshape(out.shape or (1,)), _where(dim, index), _whole(values), xp)
     return out
+
+
+def check_slices(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
+    """torch's error, of the operation `name`, unless `source` has a slice for each index that fits into `input`."""
+    if index.ndim > 1:
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim} with type: {_name(index)} and "
+            f"size: {list(index.shape)}"
+        )
+    if index.dtype not in (np.int64, np.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {_name(index)}")
+    if input.dtype != source.dtype:
+        raise RuntimeError(
+            f"{name}(): self ({_name(input)}) and source ({_name(source)}) must have the same scalar type"
+        )
+    if not source.ndim and index.size != 1:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    n = source.shape[dim] if dim < source.ndim else index.size
+    if index.size != n:
+        raise RuntimeError(
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({n}), for dim: {dim}"
+        )
+    _same_but_along(input, source, dim)
 
 
 def _same_but_along(input: Any, source: Any, dim: int) -> None:
@@ -204,8 +208,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """`input` with `value`, a number or a 0-dim tensor, in the slices at `index` along `dim`."""
     dtype = input.array.dtype
     if isinstance(value, Variable):
-        if dtype.kind != "f" and value.needs_grad and mode.grad:
-            raise RuntimeError(f"Autograd not support dtype: {_name(input.array)}\nfill with value.detach()")
+        need_float_for_gradient(input.array, value)
         return fill_slices_with(input, dim, index, to(value, backend.dtype_of(input.array)))
     return fill_slices(input, dim, index, value if dtype.kind == "f" else as_integer(value, dtype))
 

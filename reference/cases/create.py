@@ -97,6 +97,7 @@ CASES = [
     ),
     Case("Tensor.copy_", _overwritten, call=lambda T, x, other: x.clone().copy_(other)),
     Case("Tensor.fill_", _filled, call=lambda T, x, value: x.clone().fill_(value), skip=OVERLOADS),
+    Case("fill", _filled),
     Case("Tensor.zero_", unary(), call=lambda T, x: x.clone().zero_(), skip=OVERLOADS),
     Case(
         "Tensor.resize_",

@@ -56,6 +56,30 @@ def reduced(d: Draw) -> Sample:
     return Sample(Fixed(x), dim, index, d.one_of(src, 2), reduce=d.one_of("add", "multiply"))
 
 
+def combined_elements(*ways: str, ties: bool = False) -> Recipe:
+    """scatter_reduce(x, dim, index, src, way, include_self=...)."""
+
+    def draw(d: Draw) -> Sample:
+        shape = d.shape(min_side=1)
+        dim = d.dim(len(shape))
+        index = index_for(d, shape, dim) if shape else np.zeros((), np.int64)
+        x, src = d.float_arrays([shape, index.shape], ties=ties, kinks=() if ties else (0,))
+        return Sample(x, dim, index, src, d.one_of(*ways), include_self=d.flag())
+
+    return draw
+
+
+def combined_slices(*ways: str, ties: bool = False) -> Recipe:
+    """index_reduce(x, dim, index, source, way, include_self=...)."""
+
+    def draw(d: Draw) -> Sample:
+        x, dim, index, source = written_slices(twice=True)(d).args
+        x, source = d.float_arrays([x.shape, source.shape], ties=ties, kinks=() if ties else (0,))
+        return Sample(x, dim, index, source, d.one_of(*ways), include_self=d.flag())
+
+    return draw
+
+
 def taken(d: Draw) -> Sample:
     x = d.floats(d.shape(min_side=1))
     return Sample(x, d.ints(d.shape(max_dims=2), -x.size, x.size - 1))
@@ -134,6 +158,8 @@ NOT_IN_TORCH = dict.fromkeys(
     ("values", "float32", "half", "layouts", "method", "in_place", "second_order"),
     "torch's gradient of src has the shape of the index, and is refused",
 )
+ZEROS = "as torch, it refuses create_graph where two zeros meet in one place"
+COMPOSED = {"grad_fn": "torch has one node for all of it"}
 CASES = [
     Case("gather", read_elements),
     Case("scatter", written_elements(twice=False)),
@@ -144,7 +170,17 @@ CASES = [
         for name in ("scatter", "scatter_add")
     ],
     Case("scatter", written_number, "number"),
-    Case("scatter", reduced, "reduce", tolerance=SUMS, skip={"device": "CuPy has no multiply.at"}),
+    Case("scatter", reduced, "reduce", tolerance=SUMS),
+    *[
+        Case(name, draw(*ways, ties=ties), variant, tolerance=SUMS, skip=COMPOSED)
+        for name, draw in (("scatter_reduce", combined_elements), ("index_reduce", combined_slices))
+        for variant, ways, ties in (("means", ("mean",), False), ("extremes", ("amax", "amin"), True))
+    ],
+    *[
+        Case(name, draw("prod"), "products", tolerance=SUMS, skip=COMPOSED | {"paths": ZEROS})
+        for name, draw in (("scatter_reduce", combined_elements), ("index_reduce", combined_slices))
+    ],
+    Case("scatter_reduce", combined_elements("sum"), "sum", tolerance=SUMS, skip=COMPOSED),
     Case("scatter_add", written_elements(twice=True), tolerance=SUMS),
     Case("take", taken),
     Case("take_along_dim", taken_along),

@@ -16,6 +16,12 @@ def narrowed(d: Draw) -> Sample:
     return Sample(d.floats(shape), dim, start - shape[dim] if d.flag() and start < shape[dim] else start, length)
 
 
+def narrowed_from_front(d: Draw) -> Sample:
+    """torch's gradient of narrow_copy is another where the start counts from the end."""
+    x, dim, start, length = narrowed(d).args
+    return Sample(x, dim, start + x.shape[dim] if start < 0 else start, length)
+
+
 def selected(d: Draw) -> Sample:
     shape = d.shape(min_dims=1, min_side=1)
     dim = d.dim(len(shape))
@@ -137,6 +143,7 @@ def joined(name: str) -> Case:
 
 WHOLE = "the view is of memory that torch's property lays out otherwise"
 OWN_STRIDES = "torch changes the tensor's own strides"
+COPIES = {"grad_fn": "torch has one node for the view and its copy"}
 CASES = [
     Case("narrow", narrowed),
     Case("select", selected),
@@ -159,4 +166,18 @@ CASES = [
     Case("column_stack", to_join_along(1, least=0)),
     *[Case(name, several()) for name in ("atleast_1d", "atleast_2d", "atleast_3d")],
     Case("meshgrid", grids),
+    *[
+        Case(name, draw, skip=COPIES)
+        for name, draw in {
+            "narrow_copy": narrowed_from_front,
+            "select_copy": selected,
+            "split_with_sizes_copy": cut_to_sizes,
+            "unbind_copy": with_dim,
+            "unfold_copy": windowed,
+            "unsafe_chunk": cut(1, 5),
+            "unsafe_split": cut(1, 5),
+            "unsafe_split_with_sizes": cut_to_sizes,
+        }.items()
+    ],
+    Case("as_strided_copy", restrided, skip=COPIES | {"layouts": WHOLE}),
 ]

@@ -67,6 +67,12 @@ def _normal(d: Draw) -> Sample:
     return Sample(*d.one_of((mean, std), (mean, 0.5), (0.5, std), (0.5, 2.0, (2, 3)), (mean,)))
 
 
+def _parameters(d: Draw) -> Sample:
+    mean, std = d.float_arrays(d.broadcastable(2), 0.1, 2)
+    return Sample(*d.one_of((mean, std), (mean, 0.5), (0.5, std)))
+
+
+FOLLOWS = {k: NEW[k] for k in ("layouts", "method", "finite_difference")}
 CASES = [
     new("rand", lambda d: Sample(*d.one_of((2, 3), ((4, 5),), ([17],), (0,)))),
     new("randn", lambda d: Sample(*d.one_of((2, 3), ((4, 5),), ([17],), (0,)))),
@@ -76,6 +82,8 @@ CASES = [
     like("randn_like"),
     like("randint_like", (5,), (-3, 7)),
     new("normal", _normal),
+    Case("normal", _parameters, "gradient", call=seeded("normal"), skip=FOLLOWS),
+    Case("bernoulli", lambda d: Sample(_chances(d, *d.shape())), "gradient", call=seeded("bernoulli"), skip=FOLLOWS),
     Case("bernoulli", lambda d: Sample(Fixed(_chances(d, *d.shape()))), call=seeded("bernoulli"), skip=NEW),
     Case("multinomial", _multinomial, call=seeded("multinomial"), skip=NEW),
     fill("uniform_", (), (-2.0, 3.0)),

@@ -125,6 +125,7 @@ def as_attribute(name: str) -> Any:
     return lambda T, x: getattr(x, name)
 
 
+COPIES = {"grad_fn": "torch has one node for the view and its copy"}
 SUMMED = "torch composes it of sum and view"
 SOME = {"layouts": "torch refuses some strides; see tests/test_views.py"}
 CASES = [
@@ -159,6 +160,23 @@ CASES = [
     Case("Tensor.expand", repeated(), call=as_method("expand"), covers=("expand",)),
     Case("Tensor.expand_as", with_other_of(repeated(False)), call=as_method("expand_as"), covers=("expand_as",)),
     Case("broadcast_to", repeated()),
+    Case("Tensor.H", matrices(2, 2), call=as_attribute("H")),
+    *[
+        Case(name, draw, skip=COPIES)
+        for name, draw in {
+            "alias_copy": unary(),
+            "diagonal_copy": diagonals,
+            "expand_copy": repeated(),
+            "permute_copy": permuted,
+            "squeeze_copy": squeezed,
+            "t_copy": matrices(0, 2),
+            "transpose_copy": with_two_dims,
+            "unsqueeze_copy": unsqueezed,
+            "view_copy": to_shape,
+        }.items()
+    ],
+    *[Case(name, unary()) for name in ("conj", "conj_physical", "resolve_conj", "resolve_neg")],
+    Case("real", unary(), covers=("imag",)),
     Case("broadcast_tensors", lambda d: Sample(*d.float_arrays(d.broadcastable(d.size(1, 3))))),
     Case(
         "Tensor.sum_to_size",

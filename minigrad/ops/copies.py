@@ -1,0 +1,65 @@
+"""torch's `..._copy` and `unsafe_...` operations: what a view shows, in memory of its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from minigrad.ops.cast import clone
+from minigrad.ops.expand import expand
+from minigrad.ops.parts import (
+    as_strided,
+    chunk,
+    narrow,
+    select,
+    split,
+    split_with_sizes,
+    unbind,
+    unfold,
+)  # fmt: skip
+from minigrad.ops.shape import alias, diagonal, permute, reshape, squeeze, t, transpose, unsqueeze, view
+
+__all__ = [
+    "alias_copy", "as_strided_copy", "diagonal_copy", "expand_copy", "narrow_copy", "permute_copy", "select_copy",
+    "split_with_sizes_copy", "squeeze_copy", "t_copy", "transpose_copy", "unbind_copy", "unfold_copy",
+    "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "unsqueeze_copy", "view_copy",
+]  # fmt: skip
+
+
+def copied(show: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """`show`, a view or several, as an operation `name` whose result shares no memory."""
+
+    @functools.wraps(show)
+    def copy(input: Any, *args: Any, **kwargs: Any) -> Any:
+        shown = show(input, *args, **kwargs)
+        return tuple(map(clone, shown)) if isinstance(shown, tuple) else clone(shown)
+
+    copy.__name__ = copy.__qualname__ = name
+    copy.__doc__ = f"`{show.__name__}` as a copy."
+    return copy
+
+
+def _shaped(input: Any, size: Any) -> Any:
+    """`view`, of any strides."""
+    return reshape(input, size) if isinstance(size, (tuple, list)) else view(input, size)
+
+
+alias_copy = copied(alias, "alias_copy")
+as_strided_copy = copied(as_strided, "as_strided_copy")
+diagonal_copy = copied(diagonal, "diagonal_copy")
+expand_copy = copied(expand, "expand_copy")
+narrow_copy = copied(narrow, "narrow_copy")
+permute_copy = copied(permute, "permute_copy")
+select_copy = copied(select, "select_copy")
+split_with_sizes_copy = copied(split_with_sizes, "split_with_sizes_copy")
+squeeze_copy = copied(squeeze, "squeeze_copy")
+t_copy = copied(t, "t_copy")
+transpose_copy = copied(transpose, "transpose_copy")
+unbind_copy = copied(unbind, "unbind_copy")
+unfold_copy = copied(unfold, "unfold_copy")
+unsafe_chunk = copied(chunk, "unsafe_chunk")
+unsafe_split = copied(split, "unsafe_split")
+unsafe_split_with_sizes = copied(split_with_sizes, "unsafe_split_with_sizes")
+unsqueeze_copy = copied(unsqueeze, "unsqueeze_copy")
+view_copy = copied(_shaped, "view_copy")
