@@ -15,7 +15,7 @@ from minigrad.autograd.hooks import keep_gradient
 from minigrad.autograd.mode import mode, set_mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import caller
-from minigrad.autograd.variable import INFERENCE, OF_FUNCTION, ONE_OF_MANY
+from minigrad.autograd.variable import INFERENCE, OF_FUNCTION, ONE_OF_MANY, wrap
 
 # -- the region of a base that a view shows ----------------------------------------------------------------------------
 
@@ -137,15 +137,21 @@ def catch_up(view: Any) -> None:
     RuntimeError if it is a view whose history cannot follow: made under no_grad, one of several, or of a Function.
     """
     base = view.base
-    if base.needs_grad and view.seen != view.counter[0]:
+    if view.seen != view.counter[0] and (base.needs_grad or view.node is not None):
         if view.origin is not None:
             raise refusal(view, "its base or another view of its base has been")
+        source = base
+        if not base.needs_grad:  # any more: it was detached
+            source = wrap(base.array)
+            source.needs_grad = True
         before = mode.grad, mode.inference
         set_mode(True, False, mode.watcher)
         try:
-            take_history(view, shown(base, _region_of(view.array, base.array)))
+            take_history(view, shown(source, _region_of(view.array, base.array)))
         finally:
             set_mode(*before, mode.watcher)
+        if source is not base:
+            view.node.edges = [None]
         view.seen = view.counter[0]
 
 

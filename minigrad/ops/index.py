@@ -189,6 +189,7 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         raise TypeError(
             f"can't assign a {_type_name(value)} to a torch.{backend.dtype_of(input.array).type_name}Tensor"
         )
+    fills = input.array.ndim and not (isinstance(value, Variable) and value.array.ndim)
     if isinstance(value, Variable) and value.array.shape[:1] == (1,):
         shape = value.array.shape
         value = reshape(value, shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :])
@@ -196,7 +197,9 @@ def setitem(input: Any, key: Any, value: Any) -> None:
     basic, last, where, masks = plan(key, array, keep=mode.grad)
     if where is None and _takes_all(key) and array[basic].shape == array.shape:  # no view: `input` itself
         value = value if isinstance(value, Variable) else wrap(backend.module_of(array).asarray(value))
-        (fill_ if value.array.ndim == 0 and array.ndim else copy_)(input, value)
+        if not fills and value.array.shape != array.shape:
+            value = expand(value, array.shape)
+        (fill_ if fills else copy_)(input, value)
         return
     if where is None:
         part = _view(input, array[basic])
@@ -204,7 +207,8 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         part = input if last is ... else VIEWS[last](input, basic)
     values = [value] if isinstance(value, Variable) else []
     inplace.check_writable(input, values, None if part is input else VIEW_NAMES[last])
-    inplace.check_memory(part.array, input, [v for v in values if v.array.ndim])  # torch reads a single one first
+    several = [v for v in values if v.array.ndim]  # a single one is read first
+    inplace.check_memory(part.array, input, several, expanded=True)
     if isinstance(value, Variable) and (where is None or (masks and value.array.size == 1)):
         value = to(value, backend.dtype_of(array), device=backend.device_of(array))
     value = _write_all(part, value) if where is None else _write_at_places(part, where, value)

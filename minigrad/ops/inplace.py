@@ -92,15 +92,15 @@ def check_writable(target: Any, others: Sequence[Any] = (), part: str | None = N
         _check_history(target, others, part)
 
 
-def check_memory(array: Any, target: Any, others: Sequence[Any] = ()) -> None:
+def check_memory(array: Any, target: Any, others: Sequence[Any] = (), expanded: bool = False) -> None:
     """RuntimeError if writing to `array`, of the tensor `target`, would write an element twice, or what is yet to be
-    read of `others`.
+    read of `others`; these count as having the dims of `array` if `expanded`.
     """
     if 0 in array.strides and array.size and any(s == 0 and n > 1 for n, s in zip(array.shape, array.strides)):
         raise RuntimeError(SEVERAL)
     for other in others:
         if other.counter is target.counter and other is not target and array.size:
-            _check_overlap(array, other.array)
+            _check_overlap(array, other.array, expanded)
 
 
 def _check_history(target: Any, others: Sequence[Any], part: str | None) -> None:
@@ -122,13 +122,13 @@ def _check_history(target: Any, others: Sequence[Any], part: str | None) -> None
         )
 
 
-def _check_overlap(target: Any, source: Any) -> None:
+def _check_overlap(target: Any, source: Any, expanded: bool) -> None:
     """RuntimeError if two arrays share some of their memory, but not all of it in the same layout."""
     if not (_is_dense(target) and _is_dense(source)):
         return  # as torch, which does not look closer: here the result is right in any case
     start, other = backend.address(target), backend.address(source)
     if start == other and target.nbytes == source.nbytes:
-        if _steps(target) == _steps(source):
+        if _steps(target) == _steps(source) and (expanded or target.ndim == source.ndim):
             return
     elif start >= other + source.nbytes or other >= start + target.nbytes:
         return
