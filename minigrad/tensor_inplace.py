@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minigrad import ops
+from minigrad.ops.floating import float_power_
 from minigrad.ops.inplace import in_place, in_place_view
 from minigrad.tensor_ops import TensorOps
 
@@ -53,6 +54,10 @@ class InPlaceOps(TensorOps):
     deg2rad_ = in_place(ops.deg2rad, "deg2rad_")
     rad2deg_ = in_place(ops.rad2deg, "rad2deg_")
     hypot_ = in_place(ops.hypot, "hypot_")
+    copysign_ = in_place(ops.copysign, "copysign_")
+    float_power_ = float_power_
+    ldexp_ = in_place(ops.ldexp, "ldexp_")
+    nextafter_ = in_place(ops.nextafter, "nextafter_")
     arcsin_ = in_place(ops.arcsin, "arcsin_")
     arccos_ = in_place(ops.arccos, "arccos_")
     arctan_ = in_place(ops.arctan, "arctan_")

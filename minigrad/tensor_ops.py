@@ -114,6 +114,13 @@ class TensorOps(Variable):
     deg2rad = ops.deg2rad
     rad2deg = ops.rad2deg
     hypot = ops.hypot
+    angle = ops.angle
+    copysign = ops.copysign
+    float_power = ops.float_power
+    frexp = ops.frexp
+    ldexp = ops.ldexp
+    logaddexp2 = ops.logaddexp2
+    nextafter = ops.nextafter
     arcsin = ops.arcsin
     arccos = ops.arccos
     arctan = ops.arctan

@@ -48,6 +48,8 @@ from minigrad.ops.extrema import *
 from minigrad.ops.extrema import __all__ as _extrema
 from minigrad.ops.fill import *
 from minigrad.ops.fill import __all__ as _fill
+from minigrad.ops.floating import *
+from minigrad.ops.floating import __all__ as _floating
 from minigrad.ops.gated import *
 from minigrad.ops.gated import __all__ as _gated
 from minigrad.ops.gather import *
@@ -139,6 +141,7 @@ __all__ = [
     *_expand,
     *_extrema,
     *_fill,
+    *_floating,
     *_gated,
     *_gather,
     *_grid,
