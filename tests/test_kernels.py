@@ -234,8 +234,8 @@ def test_max_pool_backward_equals_autograd(sample, dtype, seed):
     values, indices = torch_max_pool(x, how)
     g = np.random.default_rng(seed).standard_normal(values.shape).astype(dtype)
     (expected,) = torch.autograd.grad(values, x, torch.tensor(g))
-    close(pooling.max_pool_backward(g, indices.numpy(), how, shape, np), expected)
-    gathered = pooling.max_pool_gather(x.detach().numpy(), indices.numpy(), how, np)
+    close(pooling.max_pool_backward(g, indices.numpy(), len(how.kernel), shape, np), expected)
+    gathered = pooling.max_pool_gather(x.detach().numpy(), indices.numpy(), len(how.kernel), np)
     np.testing.assert_array_equal(gathered, values.detach().numpy())
 
 
@@ -245,8 +245,8 @@ def test_max_pool_gather_is_the_transpose_of_max_pool_backward(sample, seed):
     random = np.random.default_rng(seed)
     indices = pooling.max_pool(random.standard_normal(shape), how, np)[1]
     x, g = random.standard_normal(shape), random.standard_normal(indices.shape)
-    left = inner(x, pooling.max_pool_backward(g, indices, how, shape, np))
-    right = inner(pooling.max_pool_gather(x, indices, how, np), g)
+    left = inner(x, pooling.max_pool_backward(g, indices, len(how.kernel), shape, np))
+    right = inner(pooling.max_pool_gather(x, indices, len(how.kernel), np), g)
     assert left == pytest.approx(right, rel=0, abs=1e-12 * (1 + abs(g).sum()))
 
 
@@ -332,8 +332,8 @@ def test_pooling_runs_on_cupy(sample, dtype, seed, count_include_pad):
         return (
             values,
             indices,
-            pooling.max_pool_backward(values, indices, how, shape, xp),
-            pooling.max_pool_gather(x, indices, how, xp),
+            pooling.max_pool_backward(values, indices, len(how.kernel), shape, xp),
+            pooling.max_pool_gather(x, indices, len(how.kernel), xp),
             average,
             pooling.avg_pool_backward(average, how, shape, count_include_pad, None, xp),
         )

@@ -108,21 +108,28 @@ def _flat(counts: Shape, steps: Shape, offsets: Shape, sizes: Shape) -> np.ndarr
 
 
 @half_in_single
-def max_pool_backward(g: Array, indices: Array, how: Pool, x_shape: Shape, xp: ModuleType) -> Array:
+def max_pool_backward(g: Array, indices: Array, n: int, x_shape: Shape, xp: ModuleType) -> Array:
     """The transpose of `max_pool_gather`: every g is added where its maximum stood."""
     out = xp.zeros(x_shape, g.dtype)
-    backend.add_at(out.reshape(-1), _places(indices, how, x_shape, xp).reshape(-1), g.reshape(-1))
+    backend.add_at(out.reshape(-1), _places(indices, n, x_shape, xp).reshape(-1), g.reshape(-1))
     return out
 
 
-def max_pool_gather(x: Array, indices: Array, how: Pool, xp: ModuleType) -> Array:
-    """The numbers of `x` that stand at `indices`, one a window."""
-    return x.reshape(-1).take(_places(indices, how, x.shape, xp))
+def max_pool_gather(x: Array, indices: Array, n: int, xp: ModuleType) -> Array:
+    """The numbers of `x` that stand at `indices` of its last n dimensions, one a window."""
+    return x.reshape(-1).take(_places(indices, n, x.shape, xp))
 
 
-def _places(indices: Array, how: Pool, x_shape: Shape, xp: ModuleType) -> Array:
-    """Flat positions in a plane as flat positions in all of x."""
-    n = len(how.kernel)
+@half_in_single
+def unpool(x: Array, indices: Array, n: int, shape: Shape, xp: ModuleType) -> Array:
+    """Zeros of `shape` with every x in its place: of several for one place, the last."""
+    out = xp.zeros(shape, x.dtype)
+    out.reshape(-1)[_places(indices, n, shape, xp).reshape(-1)] = x.reshape(-1)
+    return out
+
+
+def _places(indices: Array, n: int, x_shape: Shape, xp: ModuleType) -> Array:
+    """Flat positions in a plane, the last n dimensions, as flat positions in all of x."""
     planes, plane = math.prod(x_shape[:-n]), math.prod(x_shape[-n:])
     return indices + (xp.arange(planes) * plane).reshape(*x_shape[:-n], *(1,) * n)
 

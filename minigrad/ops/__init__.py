@@ -2,6 +2,8 @@
 
 from minigrad.ops.activation import *
 from minigrad.ops.activation import __all__ as _activation
+from minigrad.ops.adaptive_pool import *
+from minigrad.ops.adaptive_pool import __all__ as _adaptive_pool
 from minigrad.ops.affine import *
 from minigrad.ops.affine import __all__ as _affine
 from minigrad.ops.arithmetic import *
@@ -118,6 +120,7 @@ from minigrad.ops.triangular import __all__ as _triangular
 # Named one by one, so that `import *` does not hand on the families' modules as well.
 __all__ = [
     *_activation,
+    *_adaptive_pool,
     *_affine,
     *_arithmetic,
     *_arrange,

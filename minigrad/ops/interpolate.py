@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from minigrad.autograd.op import Op
 from minigrad.kernels import resampling as kernel
-from minigrad.ops import pool
+from minigrad.ops import adaptive_pool
 from minigrad.ops.checks import not_implemented
 
 __all__: list[str] = []
@@ -59,7 +59,11 @@ _SMOOTH = {
     "bicubic": ("cubic antialias", _mode_op("Bicubic2DAa")),
     "lanczos": ("lanczos antialias", _mode_op("Lanczos2DAa")),
 }
-_AVERAGES = {1: pool.adaptive_avg_pool1d, 2: pool.adaptive_avg_pool2d, 3: pool.adaptive_avg_pool3d}
+_AVERAGES = {
+    1: adaptive_pool.adaptive_avg_pool1d,
+    2: adaptive_pool.adaptive_avg_pool2d,
+    3: adaptive_pool.adaptive_avg_pool3d,
+}
 
 
 def interpolate(

@@ -1,4 +1,4 @@
-"""Max and average pooling over one, two or three dimensions.
+"""Max, average and power pooling over one, two or three dimensions.
 
 A maximum passes its gradient to where it stood: `put_maxima` adds to the places that `take_maxima` reads, each the
 other's derivative. Averages are linear: `spread_average` is the transpose of `average_pool`.
@@ -6,23 +6,20 @@ other's derivative. Averages are linear: `spread_average` is the transpose of `a
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.kernels import pooling as kernel
 from minigrad.kernels.pooling import Pool
-from minigrad.ops.checks import need_float, not_implemented, refuse_bool
+from minigrad.ops.activation import relu
+from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
-from minigrad.ops.reduce import mean
+from minigrad.ops.rounding import sign
 from minigrad.ops.shape import squeeze, unsqueeze
 from minigrad.ops.windows import need_tensor, per_dimension
 
-__all__ = [
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
-    "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "max_pool1d", "max_pool2d", "max_pool3d",
-]  # fmt: skip
+__all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
 
 # -- maximum -----------------------------------------------------------------------------------------------------------
@@ -35,25 +32,25 @@ def _maxima(input, how: Pool, *, xp):
 
 
 @Op
-def take_maxima(input, indices, how: Pool, *, xp):
-    """The numbers of `input` that stand at `indices`."""
-    return kernel.max_pool_gather(input, indices, how, xp)
+def take_maxima(input, indices, n: int, *, xp):
+    """The numbers of `input` that stand at `indices` of its last n dimensions."""
+    return kernel.max_pool_gather(input, indices, n, xp)
 
 
 @Op
-def put_maxima(grad, indices, how: Pool, shape: tuple, *, xp):
+def put_maxima(grad, indices, n: int, shape: tuple, *, xp):
     """Zeros of `shape`, to which every number of `grad` is added at its index."""
-    return kernel.max_pool_backward(grad, indices, how, shape, xp)
+    return kernel.max_pool_backward(grad, indices, n, shape, xp)
 
 
-take_maxima.derivative(input=lambda g, indices, how, input_shape: put_maxima(g, indices, how, input_shape))
-put_maxima.derivative(grad=lambda g, indices, how: take_maxima(g, indices, how))
+take_maxima.derivative(input=lambda g, indices, n, input_shape: put_maxima(g, indices, n, input_shape))
+put_maxima.derivative(grad=lambda g, indices, n: take_maxima(g, indices, n))
 
 # The same operation, under the name that torch gives the node in two and in three dimensions.
 max_pool_of_planes = Op(_maxima, outputs=("out", "indices"), node="MaxPool2DWithIndicesBackward0")
 max_pool_of_volumes = Op(_maxima, outputs=("out", "indices"), node="MaxPool3DWithIndicesBackward0")
 for _op in (max_pool_of_planes, max_pool_of_volumes):
-    _op.derivative(input=lambda g, indices, how, input_shape: put_maxima(g, indices, how, input_shape))
+    _op.derivative(input=lambda g, indices, how, input_shape: put_maxima(g, indices, len(how.kernel), input_shape))
 
 
 def max_pool1d(
@@ -116,7 +113,9 @@ def _how(
         return values
 
     size = numbers("kernel_size", kernel_size, "either be a single int")
-    step = size if stride is None or stride == [] else numbers("stride", stride, "either be omitted, a single int")
+    step = (
+        size if stride is None or stride in ([], ()) else numbers("stride", stride, "either be omitted, a single int")
+    )
     return Pool(
         size,
         step,
@@ -126,7 +125,7 @@ def _how(
     )
 
 
-def _check_line(name: str, input: Any) -> None:
+def check_line(name: str, input: Any) -> None:
     if input.array.ndim not in (2, 3):
         raise RuntimeError(
             f"Expected 2 to 3 dimensions, but got {input.array.ndim}-dimensional tensor for argument #1 'self' (while "
@@ -176,7 +175,7 @@ def avg_pool1d(
 ) -> Any:  # fmt: skip
     """Average pooling over one dimension; see `avg_pool2d`."""
     how = _how("avg_pool1d", 1, input, kernel_size, stride, padding, 1, ceil_mode)
-    _check_line("avg_pool1d", input)
+    check_line("avg_pool1d", input)
     return squeeze(average_of_planes(unsqueeze(input, -2), _as_planes(how), count_include_pad, None), -2)
 
 
@@ -209,79 +208,33 @@ def avg_pool3d(
     return average_of_volumes(input, how, count_include_pad, divisor_override)
 
 
-# -- average over windows that cover the input evenly ------------------------------------------------------------------
+# -- the mean of powers ------------------------------------------------------------------------------------------------
 
 
-def _weighted_sums(input, weights: tuple):
-    """`input` multiplied by one matrix along each of its last dimensions."""
-    n = len(weights)
-    for axis, matrix in enumerate(weights, start=-n):
-        input = (matrix @ input.swapaxes(axis, -2)).swapaxes(axis, -2) if axis < -1 else input @ matrix.T
-    return input
+def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """Power pooling over one dimension; see `lp_pool2d`."""
+    return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-adaptive_average_of_planes = Op(_weighted_sums, node="AdaptiveAvgPool2DBackward0")
-adaptive_average_of_volumes = Op(_weighted_sums, node="AdaptiveAvgPool3DBackward0")
-for _op in (adaptive_average_of_planes, adaptive_average_of_volumes):
-    _op.derivative(input=lambda g, weights: adaptive_average_of_planes(g, tuple(matrix.T for matrix in weights)))
+def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """(sum of x**p)**(1/p) over every window of the last two dimensions, for p = `norm_type`; of |x| for p = +-inf.
 
-
-def _even_windows(size: int, windows: int, like: Any) -> Any:
-    """The matrix (windows, size) that averages over windows from floor(i*size/windows) to ceil((i+1)*size/windows)."""
-    xp = backend.module_of(like)
-    i, position = xp.arange(windows)[:, None], xp.arange(size)
-    start, end = i * size // windows, -(-(i + 1) * size // windows)
-    return ((position >= start) & (position < end)).astype(like.dtype) / (end - start).astype(like.dtype)
-
-
-def _adaptive(name: str, n: int, op: Any, input: Any, output_size: Any) -> Any:
-    need_tensor(name, input=input)
-    shape, ndim = input.array.shape, input.array.ndim
-    if isinstance(output_size, int):
-        wanted = (output_size,) * n
-    else:
-        wanted = tuple(output_size)
-        if ndim <= len(wanted):
-            raise ValueError(f"Input dimension should be at least {len(wanted) + 1}, but got the shape {list(shape)}")
-        wanted = tuple(size if w is None else w for w, size in zip(wanted, shape[-len(wanted) :]))
-    if len(wanted) != n:
-        raise RuntimeError(f"{name}: output_size must be {n}")
-    if all(w == 1 for w in wanted):
-        return mean(input, tuple(range(-n, 0)), keepdim=True)
-    if min(wanted) < 0:
-        listed = ", ".join(map(str, wanted))
-        raise RuntimeError(
-            f"{name}: elements of output_size must be greater than or equal to 0 but received {{{listed}}}"
-        )
-    if ndim not in (n + 1, n + 2):
-        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(shape)}")
-    first = 1 if n == 3 else ndim - n  # in three dimensions torch wants channels as well
-    if 0 in shape[first:]:
-        raise RuntimeError(
-            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
-            f"{list(shape)} with dimension {shape.index(0, first)} being empty"
-        )
-    need_float(input.array, name)
-    return op(input, tuple(_even_windows(size, w, input.array) for size, w in zip(shape[-n:], wanted)))
-
-
-def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
-    """`output_size` averages that cover the last dimension evenly; see `adaptive_avg_pool2d`."""
-    need_tensor("adaptive_avg_pool1d", input=input)
-    _check_line("adaptive_avg_pool1d", input)
-    wanted = output_size if isinstance(output_size, int) else output_size[0]
-    return squeeze(adaptive_avg_pool2d(unsqueeze(input, -2), (1, wanted)), -2)
-
-
-def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
-    """Averages over `output_size` windows that cover the last two dimensions evenly, whatever the sizes.
-
-    Window i of m on a dimension of size n goes from floor(i*n/m) to ceil((i+1)*n/m). `output_size` is a number or one
-    for each dimension; None keeps a size.
+    Negative sums count as 0 before the root, unless p = 1. As in torch a window that `ceil_mode` cuts is scaled up.
     """
-    return _adaptive("adaptive_avg_pool2d", 2, adaptive_average_of_planes, input, output_size)
+    return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
-    """Averages over windows that cover the last three dimensions evenly; see `adaptive_avg_pool2d`."""
-    return _adaptive("adaptive_avg_pool3d", 3, adaptive_average_of_volumes, input, output_size)
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """Power pooling over three dimensions; see `lp_pool2d`."""
+    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _lp_pool(n: int, input: Any, p: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Any:
+    largest = (max_pool1d, max_pool2d, max_pool3d)[n - 1]
+    average = (avg_pool1d, avg_pool2d, avg_pool3d)[n - 1]
+    if p == math.inf:
+        return largest(abs(input), kernel_size, stride, 0, 1, ceil_mode)
+    if p == -math.inf:
+        return -largest(-abs(input), kernel_size, stride, 0, 1, ceil_mode)
+    mean = average(input**p, kernel_size, stride, 0, ceil_mode)
+    return (sign(mean) * relu(abs(mean)) * math.prod(per_dimension(kernel_size, n))) ** (1 / p)
