@@ -70,7 +70,8 @@ def walk(
     """
     order, waiting = reachable(roots)
     capture = {} if wanted is None else {_key(edge): None for edge in wanted}
-    useful = None if wanted is None else _leading_to(capture, order, run_wanted)
+    ends = {edge[0] for edge in wanted or ()}
+    useful = None if wanted is None else _leading_to(ends, order, run_wanted)
     first = {roots[0][0]} if len(roots) == 1 else ()  # whose hooks are called in any case
     mode.walk = Walk(order, waiting, useful, capture)
     arrived: dict[Any, Any] = {}  # by _key: the gradient so far
@@ -112,16 +113,15 @@ def walk(
             break
         # Run the node on what has arrived there.
         runs = useful is None or node in useful
+        hooked = runs or node in ends or node in first
         if node.outputs == 1:
             grads = g = arrived.pop(node, None)
             if g is not None and (node.hooks is not None or node in capture):
-                grads = g = _arrival(node, 0, g, capture, runs, node in first, create_graph)
+                grads = g = _arrival(node, 0, g, capture, runs, hooked, create_graph)
         else:
             grads, g = [arrived.pop(_key((node, i)), None) for i in range(node.outputs)], None
             if node.hooks is not None or capture:
-                grads = [
-                    _arrival(node, i, gi, capture, runs, node in first, create_graph) for i, gi in enumerate(grads)
-                ]
+                grads = [_arrival(node, i, gi, capture, runs, hooked, create_graph) for i, gi in enumerate(grads)]
         if not runs:
             edges = results = ()
             continue
@@ -141,21 +141,21 @@ def _key(edge: Edge) -> Any:
     return edge if edge[1] else edge[0]
 
 
-def _leading_to(capture: dict[Any, Any], order: list[Node], run_wanted: bool) -> set[Node]:
-    """The nodes through which a captured edge can be reached: the others need not run."""
-    useful: set[Any] = {key[0] if isinstance(key, tuple) else key for key in capture} if run_wanted else set()
+def _leading_to(ends: set[Any], order: list[Node], run_ends: bool) -> set[Node]:
+    """The nodes through which one of `ends`, whichever of its outputs is wanted, can be reached: no others need run."""
+    useful: set[Any] = {*ends} if run_ends else set()
     for node in reversed(order):
         for edge in node.edges:
-            if edge is not None and (edge[0] in useful or _key(edge) in capture):
+            if edge is not None and (edge[0] in useful or edge[0] in ends):
                 useful.add(node)
                 break
     return useful
 
 
 def _arrival(
-    node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: bool, is_root: bool, create_graph: bool
+    node: Node, output_nr: int, g: Any, capture: dict[Any, Any], runs: bool, hooked: bool, create_graph: bool
 ) -> Any:
-    """Run the hooks of a node's output on its complete gradient, and keep the gradient where somebody wants it.
+    """Run the hooks of a node's output, if `hooked`, on its complete gradient, and keep that where somebody wants it.
 
     As in torch, a wanted gradient is the one before the hooks if the node `runs` too, and else the one after them.
     """
@@ -163,7 +163,7 @@ def _arrival(
     captured = key in capture
     if captured and runs:
         capture[key] = g
-    if node.hooks is not None and output_nr in node.hooks.tensors and (captured or runs or is_root):
+    if node.hooks is not None and output_nr in node.hooks.tensors and hooked:
         for meta, tensor in node.hooks.tensors[output_nr]:
             g = run_tensor_hooks(meta, g, create_graph)
             if g is not None and meta.retains_grad and (holder := tensor()) is not None:
