@@ -183,9 +183,17 @@ _ALL = [
         LayerNorm(6)
         LayerNorm((4, 7, 6), bias=False)
         LayerNorm([7, 6], elementwise_affine=False, eps=0.1)
+        RMSNorm(6)
+        RMSNorm([7, 6], eps=0.1, elementwise_affine=False)
+        LocalResponseNorm(3, alpha=0.5, beta=1.5, k=2.0)
+        InstanceNorm2d(4)
+        InstanceNorm2d(4, momentum=0.3, affine=True, track_running_stats=True)
         """,
         IMAGES,
     ),
+    *_many("InstanceNorm2d(4, affine=True)\n InstanceNorm1d(7)", (4, 7, 6)),
+    *_many("InstanceNorm1d(3, affine=True, eps=0.1)", (3, 5)),
+    *_many("InstanceNorm3d(4)", (2, 4, 2, 2, 3)),
     *_many("BatchNorm2d(4, momentum=0.3, bias=False)\n GroupNorm(2, 4, bias=False)", IMAGES, since="2.13"),
     *_many("BatchNorm1d(4)", (5, 4)),
     *_many("BatchNorm1d(4)", (5, 4, 3)),
@@ -206,6 +214,35 @@ _ALL = [
         (5, 2, 3),
     ),
     *_many("LSTM(3, 4, 2, bidirectional=True, batch_first=True)", (5, 3)),
+    *_many("LSTM(3, 4, 2, bidirectional=True, proj_size=2)", (5, 2, 3)),
+    *_many("LSTMCell(3, 4)\n GRUCell(3, 4, bias=False)\n RNNCell(3, 4, nonlinearity='relu')", (2, 3)),
+    *_many("LSTMCell(3, 4)\n GRUCell(3, 4)\n RNNCell(3, 4)", (3,)),
+    *_many("GRUCell(3, 4)\n RNNCell(3, 4)", (2, 3), (2, 4)),
+    # attention
+    *_many(
+        """
+        MultiheadAttention(4, 2)
+        MultiheadAttention(4, 2, bias=False, add_zero_attn=True, batch_first=True)
+        MultiheadAttention(4, 1, add_bias_kv=True, dropout=0.5)
+        """,
+        (3, 2, 4),
+        (3, 2, 4),
+        (3, 2, 4),
+    ),
+    *_many(
+        """
+        TransformerDecoderLayer(4, 2, 8, 0.0, norm_first=True)
+        TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 8, batch_first=True, activation="gelu"), 2)
+        """,
+        (3, 2, 4),
+        (3, 2, 4),
+    ),
+    *_many("MultiheadAttention(4, 2, kdim=3, vdim=2)", (5, 4), (6, 3), (6, 2)),
+    *_many(
+        "TransformerEncoderLayer(4, 2, 8)\n TransformerEncoderLayer(4, 2, 8, bias=False, norm_first=True)", (3, 2, 4)
+    ),
+    *_many("TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2, nn.LayerNorm(4))", (3, 2, 4)),
+    *_many("Transformer(4, 2, 1, 2, 8, 0.2, batch_first=True)", (3, 2, 4), (3, 5, 4)),
     # containers
     *_many("Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))", (5, 4)),
     *_many("DataParallel(nn.Linear(4, 3))", (5, 4)),

@@ -70,6 +70,8 @@ from minigrad.ops.margin import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from minigrad.ops.multihead import multi_head_attention_forward
+from minigrad.ops.native_norm import local_response_norm
 from minigrad.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.pad import pad
 from minigrad.ops.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
@@ -102,6 +104,7 @@ __all__ = [
     "scaled_dot_product_attention", "pdist", "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss",
     "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
     "triplet_margin_loss", "triplet_margin_with_distance_loss", "gaussian_nll_loss", "poisson_nll_loss",
+    "local_response_norm", "multi_head_attention_forward",
     "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample",
     "upsample_bilinear", "upsample_nearest", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "fractional_max_pool2d", "fractional_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d",

@@ -74,6 +74,8 @@ from minigrad.ops.margin import *
 from minigrad.ops.margin import __all__ as _margin
 from minigrad.ops.masks import *
 from minigrad.ops.masks import __all__ as _masks
+from minigrad.ops.native_norm import *
+from minigrad.ops.native_norm import __all__ as _native_norm
 from minigrad.ops.normalization import *
 from minigrad.ops.normalization import __all__ as _normalization
 from minigrad.ops.order import *
@@ -156,6 +158,7 @@ __all__ = [
     *_loss,
     *_margin,
     *_masks,
+    *_native_norm,
     *_normalization,
     *_order,
     *_pad,

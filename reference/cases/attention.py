@@ -54,7 +54,55 @@ def seeded(T: Any, *args: Any, **options: Any) -> Any:
     return T.nn.functional.scaled_dot_product_attention(*args, **options)
 
 
+def headed(d: Draw) -> Sample:
+    """multi_head_attention_forward(query, key, value, ...), with masks, more keys and without the batch."""
+
+    def floats(*shape: int) -> Any:
+        return d.floats(shape, -1, 1)  # larger ones would make the softmax a choice
+
+    heads, size = d.size(1, 3), d.size(1, 3)
+    features, rows, columns = heads * size, d.size(1, 4), d.size(1, 4)
+    batch = (d.size(1, 3),) if d.flag() else ()
+    n = batch[0] if batch else 1
+    k_size, v_size = (d.size(1, 4), d.size(1, 4)) if (separate := d.flag()) else (features, features)
+    query, key = floats(rows, *batch, features), floats(columns, *batch, k_size)
+    options: dict[str, Any] = {"need_weights": d.flag(), "average_attn_weights": d.flag()}
+    if separate:
+        names = {"q_proj_weight": features, "k_proj_weight": k_size, "v_proj_weight": v_size}
+        options |= {name: floats(features, n) for name, n in names.items()} | {"use_separate_proj_weight": True}
+    more = [floats(1, 1, features), floats(1, 1, features)] if d.flag() else [None, None]
+    if d.flag():
+        options["key_padding_mask"] = Fixed(floats(*batch, columns))
+    if d.flag():
+        mask = d.one_of((rows, columns), (n * heads, rows, columns))
+        options["attn_mask"] = d.bools(mask) if more[0] is not None else Fixed(floats(*mask))
+    return Sample(
+        query,
+        key,
+        floats(columns, *batch, v_size),
+        features,
+        heads,
+        None if separate else floats(3 * features, features),
+        floats(3 * features) if d.flag() else None,
+        *more,
+        d.flag(),
+        0.0,
+        floats(features, features),
+        floats(features),
+        **options,
+    )
+
+
+HEADED = {
+    **ONE_OP,
+    "verdict": "composed of operations that are tested one by one, and after checks that torch's has too",
+    "dtypes": "composed of operations that are tested one by one",
+    "layouts": "torch cannot view some projections as heads",
+    "second_order": "torch's fused kernel has none",
+}
+
 CASES = [
+    Case("nn.functional.multi_head_attention_forward", headed, tolerance=SUMS, skip=HEADED),
     Case("nn.functional.scaled_dot_product_attention", attended(1), tolerance=SUMS, skip=ONE_OP),
     Case("nn.functional.scaled_dot_product_attention", attended(2), "heads", tolerance=SUMS, skip=FUSED),
     Case("nn.functional.scaled_dot_product_attention", attended(2, shared=True), "shared", tolerance=SUMS, skip=FUSED),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.case import Case, Fixed, Sample, Tolerance
+from reference.case import SUMS, Case, Fixed, Sample, Tolerance
 from reference.strategies import Draw, Shape
 
 # The variance of few numbers may be small beside them, and dividing by it makes rounding errors as much larger.
@@ -87,6 +87,37 @@ def of_groups(d: Draw) -> Sample:
     return Sample(spread_out(d, shape), groups, **parameters(d, shape[1:2], "weight", "bias"))
 
 
+def native_of_layer(d: Draw) -> Sample:
+    sample = of_layer("weight", "bias")(d)
+    weight, bias = sample.kwargs.get("weight"), sample.kwargs.get("bias")
+    return Sample(*sample.args, weight, bias, sample.kwargs["eps"])
+
+
+def native_of_batch(d: Draw) -> Sample:
+    shape = channels(d)
+    given, training = parameters(d, shape[1:2], "weight", "bias"), d.flag()
+    moments = (None, None) if training else (Fixed(d.floats(shape[1:2])), Fixed(d.floats(shape[1:2], 0.5, 2)))
+    return Sample(spread_out(d, shape), given.get("weight"), given.get("bias"), *moments, training, 0.1, 0.25)
+
+
+def native_of_groups(d: Draw) -> Sample:
+    sample = of_groups(d)
+    x, groups = sample.args
+    n, c, *rest = x.shape
+    weight, bias = [Fixed(p) if (p := sample.kwargs.get(name)) is not None else p for name in ("weight", "bias")]
+    return Sample(x, weight, bias, n, c, int(np.prod(rest)), groups, d.one_of(1e-5, 0.25))
+
+
+def of_neighbours(d: Draw) -> Sample:
+    """local_response_norm(x, size, alpha, beta, k), the window wider than the channels too."""
+    x = d.floats((d.size(1, 2), d.size(1, 5), *d.shape(min_dims=1, max_dims=3, max_side=3)))
+    return Sample(x, d.size(1, 7), alpha=d.one_of(1e-4, 0.5), beta=d.one_of(0.75, 1.5), k=d.one_of(1.0, 2.0))
+
+
+COMPOSED = {"grad_fn": "composed of other operations than torch's"}
+CONTIGUOUS = {"layouts": "torch takes contiguous inputs only"}
+CHECKED = dict.fromkeys(("dtypes", "verdict"), "checked as the operation without moments is")
+
 CASES = [
     Case("nn.functional.batch_norm", of_batch, tolerance=TWICE),
     Case(
@@ -124,4 +155,8 @@ CASES = [
     Case("nn.functional.layer_norm", of_layer("weight", "bias"), tolerance=TWICE),
     Case("nn.functional.rms_norm", of_layer("weight"), tolerance=TWICE),
     Case("nn.functional.group_norm", of_groups, tolerance=TWICE),
+    Case("native_layer_norm", native_of_layer, tolerance=TWICE, skip=CHECKED),
+    Case("native_batch_norm", native_of_batch, tolerance=TWICE, skip=CHECKED),
+    Case("native_group_norm", native_of_groups, tolerance=TWICE, skip=COMPOSED | CHECKED | CONTIGUOUS),
+    Case("nn.functional.local_response_norm", of_neighbours, tolerance=SUMS, skip=COMPOSED),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from operator import attrgetter
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ def array_of(tensor: torch.Tensor) -> np.ndarray:
 
 
 TYPES = (torch.dtype, torch.device, torch.memory_format, torch.layout)
-CONSTANTS = (*TYPES, torch.Size, torch.Generator, FunctionType, torch.nn.Module)
+CONSTANTS = (*TYPES, torch.Size, torch.Generator, FunctionType, BuiltinFunctionType, torch.nn.Module)
 
 
 def constant(value: Any, module: ModuleType) -> Any:
@@ -116,6 +116,9 @@ def constant(value: Any, module: ModuleType) -> Any:
         return module.device(str(value))
     if isinstance(value, torch.Generator):
         return module.Generator().manual_seed(value.initial_seed())
+    if isinstance(value, BuiltinFunctionType):  # which may not know where it is from
+        paths = (f"torch.nn.functional.{value.__name__}", f"torch.{value.__name__}")
+        return next((named(path[6:], module) for path in paths if attribute_of_torch(path) is value), value)
     if isinstance(value, FunctionType):
         path = f"{value.__module__}.{value.__qualname__}"
         return named(path[6:], module) if attribute_of_torch(path) is value else over(value, module)

@@ -16,12 +16,8 @@ from minigrad.ops.inplace import bump
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
-class _BatchNorm(Module):
-    """y = (x - mean) / sqrt(var + eps) * weight + bias, for each channel (dim 1).
-
-    In training mean and variance are the batch's, and the running ones move towards them by the fraction `momentum`
-    (None: they are the averages over all batches so far). In evaluation they are the running ones, if those are kept.
-    """
+class ChannelNorm(Module):
+    """What normalisations of channels have: their parameters, and perhaps running statistics."""
 
     _version = 2  # 1 had no num_batches_tracked
     ranks: ClassVar[tuple[int, ...]]
@@ -72,19 +68,6 @@ class _BatchNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
-    def forward(self, input: Any) -> Any:
-        self._check_input(input.dim())
-        fraction = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.array += 1
-            bump(self.num_batches_tracked)
-            if self.momentum is None:
-                fraction = 1.0 / self.num_batches_tracked.item()
-        use_batch = self.training or self.running_mean is None
-        tracked = not self.training or self.track_running_stats
-        mean, var = (self.running_mean, self.running_var) if tracked else (None, None)
-        return F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, fraction, self.eps)
-
     def _check_input(self, ndim: int) -> None:
         if ndim not in self.ranks:
             wanted = " or ".join(f"{n}D" for n in self.ranks)
@@ -104,6 +87,27 @@ class _BatchNorm(Module):
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
+
+
+class _BatchNorm(ChannelNorm):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, for each channel (dim 1).
+
+    In training mean and variance are the batch's, and the running ones move towards them by the fraction `momentum`
+    (None: they are the averages over all batches so far). In evaluation they are the running ones, if those are kept.
+    """
+
+    def forward(self, input: Any) -> Any:
+        self._check_input(input.dim())
+        fraction = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.array += 1
+            bump(self.num_batches_tracked)
+            if self.momentum is None:
+                fraction = 1.0 / self.num_batches_tracked.item()
+        use_batch = self.training or self.running_mean is None
+        tracked = not self.training or self.track_running_stats
+        mean, var = (self.running_mean, self.running_var) if tracked else (None, None)
+        return F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, fraction, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):

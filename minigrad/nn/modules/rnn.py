@@ -40,12 +40,14 @@ class _Recurrent(Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        _check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         _check_dropout(dropout, num_layers)
+        _check_types(bool, bias=bias, batch_first=batch_first)
+        _check_sizes(input_size, hidden_size, num_layers)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -53,12 +55,15 @@ class _Recurrent(Module):
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
-        rows = self.gates * hidden_size
+        self.proj_size = proj_size
+        self._check_proj_size()
+        rows, out = self.gates * hidden_size, proj_size or hidden_size
         for layer in range(num_layers):
-            width = hidden_size * self._directions if layer else input_size
+            width = out * self._directions if layer else input_size
             for suffix in self._suffixes(layer):
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
+                shapes |= {"weight_hr": (proj_size, hidden_size)} if proj_size else {}
                 for name, shape in shapes.items():
                     setattr(self, name + suffix, Parameter(create.empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()
@@ -80,7 +85,7 @@ class _Recurrent(Module):
     def flatten_parameters(self) -> None:
         """Does nothing: torch moves the parameters together in GPU memory here."""
 
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
         """The next state, whose first part is the output, from `x`, the input's part of it, and the state before."""
         raise NotImplementedError
 
@@ -88,7 +93,8 @@ class _Recurrent(Module):
         """(output, last state) for `input` (T, N, input_size), (N, T, input_size) if batch_first, or (T, input_size).
 
         output has D * hidden_size features, D being 2 if bidirectional; the last state, and `hx`, the first one (zeros
-        by default), are (D * num_layers, N, hidden_size); for LSTM a pair of such tensors.
+        by default), are (D * num_layers, N, hidden_size); for LSTM a pair of such tensors. A `proj_size` replaces
+        hidden_size, but for the second of that pair.
         """
         self._check_input(input)
         batched = input.dim() == 3
@@ -123,14 +129,23 @@ class _Recurrent(Module):
         """One layer in one direction: its outputs (T, N, hidden_size) and its last state."""
         weight_hh, bias_hh = getattr(self, "weight_hh" + suffix), getattr(self, "bias_hh" + suffix, None)
         weight_ih, bias_ih = getattr(self, "weight_ih" + suffix), getattr(self, "bias_ih" + suffix, None)
+        weight_hr = getattr(self, "weight_hr" + suffix, None)
         steps = F.linear(x, weight_ih, bias_ih).unbind(0)
         outputs = []
         for step in reversed(steps) if backwards else steps:
-            state = self.step(step, state, weight_hh, bias_hh)
+            state = self.step(step, state, weight_hh, bias_hh, weight_hr)
             outputs.append(state[0])
         return stack(outputs[::-1] if backwards else outputs), state
 
     # -- checks ------------------------------------------------------------------------------------------------------
+
+    def _check_proj_size(self) -> None:
+        if self.proj_size < 0:
+            raise ValueError("proj_size should be a positive integer or zero to disable projections")
+        if self.proj_size >= self.hidden_size:
+            raise ValueError(f"proj_size has to be smaller than hidden_size\n{self.proj_size}, {self.hidden_size}")
+        if self.proj_size and self.states == 1:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
     def _check_input(self, input: Any) -> None:
         name = self._get_name()
@@ -149,16 +164,19 @@ class _Recurrent(Module):
 
     def _initial_states(self, hx: Any, input: Any, batched: bool) -> list[State]:
         """The first state of every layer and direction."""
-        shape = (self.num_layers * self._directions, input.size(1), self.hidden_size)
+        front = (self.num_layers * self._directions, input.size(1))
+        shapes: list[tuple[int, ...]] = [
+            (*front, size) for size in (self.proj_size or self.hidden_size, self.hidden_size)[: self.states]
+        ]
         if hx is None:
-            zeros = create.zeros(shape, dtype=input.dtype, device=backend.device_of(input.array))
-            parts = [zeros] * self.states
+            device = backend.device_of(input.array)
+            parts = [create.zeros(shape, dtype=input.dtype, device=device) for shape in shapes]
         else:
-            parts = self._checked(hx, shape, batched)
+            parts = self._checked(hx, shapes, batched)
         return list(zip(*[part.unbind(0) for part in parts]))
 
-    def _checked(self, hx: Any, shape: tuple[int, ...], batched: bool) -> list[Any]:
-        """The parts of `hx`, each of `shape`; those of an unbatched input get their batch of one."""
+    def _checked(self, hx: Any, shapes: list[tuple[int, ...]], batched: bool) -> list[Any]:
+        """The parts of `hx`, of the given shapes; those of an unbatched input get their batch of one."""
         parts = [hx] if self.states == 1 else list(hx)
         ndims = [part.dim() for part in parts]
         if any(n != (3 if batched else 2) for n in ndims):
@@ -169,7 +187,7 @@ class _Recurrent(Module):
             raise RuntimeError(f"For {wanted} input, {names} also be {3 if batched else 2}-D but got {got}")
         if not batched:
             parts = [part.unsqueeze(1) for part in parts]
-        for i, part in enumerate(parts):
+        for i, (part, shape) in enumerate(zip(parts, shapes)):
             if part.array.shape != shape:
                 which = f"hidden[{i}]" if self.states > 1 else "hidden"
                 raise RuntimeError(f"Expected {which} size {shape}, got {list(part.array.shape)}")
@@ -177,6 +195,8 @@ class _Recurrent(Module):
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
+        if self.proj_size:
+            parts.append(f"proj_size={self.proj_size}")
         if self.num_layers != 1:
             parts.append(f"num_layers={self.num_layers}")
         if self.bias is not True:
@@ -190,12 +210,19 @@ class _Recurrent(Module):
         return ", ".join(parts)
 
 
-def _check_sizes(**sizes: Any) -> None:
-    if not isinstance(sizes["hidden_size"], int):
-        raise TypeError(f"hidden_size should be of type int, got: {type(sizes['hidden_size']).__name__}")
-    for name, size in sizes.items():
+def _check_types(kind: type, **arguments: Any) -> None:
+    for name, value in arguments.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
+
+
+def _check_sizes(input_size: Any, hidden_size: Any, num_layers: int) -> None:
+    for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+        _check_types(int, **{name: size})
         if size <= 0:
-            raise ValueError(f"{name} must be greater than zero, got {size}")
+            raise ValueError(f"{name} must be greater than zero\ngot {size}")
+    if num_layers <= 0:
+        raise ValueError(f"num_layers must be greater than zero\ngot {num_layers}")
 
 
 def _check_dropout(dropout: Any, num_layers: int) -> None:
@@ -224,7 +251,7 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, *args, **kwargs)
         self.nonlinearity = nonlinearity
 
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
         total = x + F.linear(state[0], weight_hh, bias_hh)
         return (tanh(total) if self.nonlinearity == "tanh" else F.relu(total),)
 
@@ -233,17 +260,18 @@ class LSTM(_Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber 1997): gates i, f, o and candidate g from x and h; see
     `forward`.
 
-    c' = f c + i g, h' = o tanh(c').
+    c' = f c + i g, h' = o tanh(c'). With a `proj_size` h' is multiplied by a matrix weight_hr, proj_size rows high.
     """
 
     gates = 4
     states = 2
 
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
         h, c = state
         i, f, g, o = (x + F.linear(h, weight_hh, bias_hh)).chunk(4, -1)
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        return sigmoid(o) * tanh(c), c
+        h = sigmoid(o) * tanh(c)
+        return (h if weight_hr is None else F.linear(h, weight_hr)), c
 
 
 class GRU(_Recurrent):
@@ -254,7 +282,7 @@ class GRU(_Recurrent):
 
     gates = 3
 
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any) -> State:
+    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
         (h,) = state
         x_r, x_z, x_n = x.chunk(3, -1)
         h_r, h_z, h_n = F.linear(h, weight_hh, bias_hh).chunk(3, -1)

@@ -1,0 +1,130 @@
+"""Single steps of recurrent layers, for loops over time that a script writes itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from minigrad import backend
+from minigrad.nn import functional as F
+from minigrad.nn import init
+from minigrad.nn.module import Module
+from minigrad.nn.modules.rnn import GRU, LSTM, RNN
+from minigrad.nn.parameter import Parameter
+from minigrad.ops import create
+
+__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
+
+
+class _Cell(Module):
+    """One step of the layer `layer`. All parameters start uniform on +-1/sqrt(hidden_size)."""
+
+    layer: ClassVar[Any]
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        rows = self.layer.gates * hidden_size
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}
+        for name, shape in {**shapes, "bias_ih": (rows,), "bias_hh": (rows,)}.items():
+            wanted = bias or name in shapes
+            self.register_parameter(
+                name, Parameter(create.empty(shape, device=device, dtype=dtype)) if wanted else None
+            )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values."""
+        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """The next state from `input` (N, input_size) and the state before, (N, hidden_size), zeros by default.
+
+        Both may lack the batch. For LSTMCell a state is a pair of tensors.
+        """
+        self._check(input, hx)
+        batched = input.dim() == 2
+        if not batched:
+            input = input.unsqueeze(0)
+        if hx is None:
+            shape, device = (input.size(0), self.hidden_size), backend.device_of(input.array)
+            state = (create.zeros(shape, dtype=input.dtype, device=device),) * self.layer.states
+        else:
+            parts = hx if self.layer.states > 1 else (hx,)
+            state = tuple(part if batched else part.unsqueeze(0) for part in parts)
+        self._check_sizes(input, state)
+        x = F.linear(input, self.weight_ih, self.bias_ih)
+        state = self.layer.step(self, x, state, self.weight_hh, self.bias_hh)
+        if not batched:
+            state = tuple(part.squeeze(0) for part in state)
+        return state if self.layer.states > 1 else state[0]
+
+    def _check(self, input: Any, hx: Any) -> None:
+        given = {"input": input}
+        if hx is not None:
+            given |= {f"hx[{i}]": part for i, part in enumerate(hx)} if self.layer.states > 1 else {"hidden": hx}
+        for name, tensor in given.items():
+            if tensor.dim() not in (1, 2):
+                raise ValueError(f"{self._get_name()}: Expected {name} to be 1D or 2D, got {tensor.dim()}D instead")
+
+    def _check_sizes(self, input: Any, state: tuple[Any, ...]) -> None:
+        if input.size(1) != self.input_size:
+            raise RuntimeError(f"input has inconsistent input_size: got {input.size(1)} expected {self.input_size}")
+        for i, part in enumerate(state):
+            if part.size(0) != input.size(0):
+                raise RuntimeError(
+                    f"Input batch size {input.size(0)} doesn't match hidden{i or ''} batch size {part.size(0)}"
+                )
+            if part.size(1) != self.hidden_size:
+                raise RuntimeError(
+                    f"hidden{i or ''} has inconsistent hidden_size: got {part.size(1)}, expected {self.hidden_size}"
+                )
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        if self.bias is not True:
+            parts.append(f"bias={self.bias}")
+        if getattr(self, "nonlinearity", "tanh") != "tanh":
+            parts.append(f"nonlinearity={self.nonlinearity}")
+        return ", ".join(parts)
+
+
+class RNNCell(_Cell):
+    """One step of `RNN`: h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu of it."""
+
+    layer = RNN
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        if self.nonlinearity not in ("tanh", "relu"):
+            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}\nit is 'tanh' or 'relu'")
+        return super().forward(input, hx)
+
+
+class LSTMCell(_Cell):
+    """One step of `LSTM`, from (h, c) to (h', c')."""
+
+    layer = LSTM
+
+
+class GRUCell(_Cell):
+    """One step of `GRU`."""
+
+    layer = GRU
