@@ -58,6 +58,13 @@ class InPlaceOps(TensorOps):
     float_power_ = float_power_
     ldexp_ = in_place(ops.ldexp, "ldexp_")
     nextafter_ = in_place(ops.nextafter, "nextafter_")
+
+    # special
+    digamma_ = in_place(ops.digamma, "digamma_")
+    i0_ = in_place(ops.i0, "i0_")
+    lgamma_ = in_place(ops.lgamma, "lgamma_")
+    mvlgamma_ = in_place(ops.mvlgamma, "mvlgamma_")
+    polygamma_ = in_place(TensorOps.polygamma, "polygamma_")
     arcsin_ = in_place(ops.arcsin, "arcsin_")
     arccos_ = in_place(ops.arccos, "arccos_")
     arctan_ = in_place(ops.arctan, "arctan_")

@@ -121,6 +121,15 @@ class TensorOps(Variable):
     ldexp = ops.ldexp
     logaddexp2 = ops.logaddexp2
     nextafter = ops.nextafter
+
+    # special
+    digamma = ops.digamma
+    i0 = ops.i0
+    lgamma = ops.lgamma
+    mvlgamma = ops.mvlgamma
+
+    def polygamma(self, n: int) -> Any:
+        return ops.polygamma(n, self)
     arcsin = ops.arcsin
     arccos = ops.arccos
     arctan = ops.arctan

@@ -1,4 +1,4 @@
-"""erf, erfc and erfinv on arrays. NumPy has none of them, and CuPy's are in a package of its own.
+"""erf, its complement and their inverses on arrays. NumPy has none of them, and CuPy's are in a package of its own.
 
     erf(x) = x * CENTRE(x^2)                                 |x| < 1/2
     erfc(x) = exp(-x^2) * TAIL(t) / (1 + 2x),  t = (x - 3) / (x + 3)    x >= 1/2
@@ -46,21 +46,36 @@ SINGLE = (
 def erf(x: Any, xp: ModuleType) -> Any:
     """2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     if x.dtype == xp.float32:
-        return _by_blocks(_erf_single, x, xp)
-    return _by_blocks(_erf, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+        return by_blocks(_erf_single, x, xp)
+    return by_blocks(_erf, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
 
 
 def erfc(x: Any, xp: ModuleType) -> Any:
     """1 - erf(x), without the loss of digits for large x."""
-    return _by_blocks(_erfc, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return by_blocks(_erfc, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
 
 
 def erfinv(y: Any, xp: ModuleType) -> Any:
     """The x with erf(x) = y; +-inf at +-1, nan beyond."""
-    return _by_blocks(_erfinv, y.astype(xp.float64, copy=False), xp).astype(y.dtype, copy=False)
+    return by_blocks(_erfinv, y.astype(xp.float64, copy=False), xp).astype(y.dtype, copy=False)
 
 
-def _by_blocks(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> Any:
+def erfcx(x: Any, xp: ModuleType) -> Any:
+    """exp(x^2) erfc(x), about 1 / (sqrt(pi) x) for large x; inf for x < -26.7."""
+    return by_blocks(_erfcx, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+
+
+def ndtri(p: Any, xp: ModuleType) -> Any:
+    """The x below which a standard normal variable falls with probability p; -inf at 0, inf at 1, nan beyond."""
+    return by_blocks(_ndtri, p.astype(xp.float64, copy=False), xp).astype(p.dtype, copy=False)
+
+
+def log_ndtr(x: Any, xp: ModuleType) -> Any:
+    """The logarithm of the probability that a standard normal variable falls below x."""
+    return by_blocks(_log_ndtr, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+
+
+def by_blocks(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> Any:
     """`f` of a flat view of x, on the CPU a block at a time."""
     flat = x.reshape(-1)
     if xp is not np or flat.size <= BLOCK:
@@ -71,7 +86,7 @@ def _by_blocks(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> A
     return out.reshape(x.shape)
 
 
-def _polynomial(coefficients: tuple[float, ...], x: Any, xp: ModuleType) -> Any:
+def polynomial(coefficients: tuple[float, ...], x: Any, xp: ModuleType) -> Any:
     """Horner's rule, highest power first."""
     out = xp.full_like(x, coefficients[0])
     for c in coefficients[1:]:
@@ -84,22 +99,31 @@ def _erf_single(x: Any, xp: ModuleType) -> Any:
     """erf in float32: 1 beyond 3.92, where the next smaller number is farther from it."""
     x = xp.clip(x, -3.92, 3.92)
     u = x * x * (2 / 3.92**2) - 1
-    return xp.clip(_polynomial(SINGLE, u, xp) * x, -1, 1)
+    return xp.clip(polynomial(SINGLE, u, xp) * x, -1, 1)
 
 
 def _centre(x: Any, xp: ModuleType) -> Any:
     """erf(x) for |x| < 1/2; anything elsewhere."""
     x = xp.clip(x, -0.5, 0.5)
-    return x * _polynomial(CENTRE, x * x, xp)
+    return x * polynomial(CENTRE, x * x, xp)
+
+
+def _scaled_tail(x: Any, xp: ModuleType) -> Any:
+    """exp(x^2) erfc(x) for 1/2 <= x <= 28; anything elsewhere."""
+    x = xp.clip(x, 0.5, 28)
+    return polynomial(TAIL, (x - 3) / (x + 3), xp) / (1 + 2 * x)
 
 
 def _tail(x: Any, xp: ModuleType) -> Any:
     """erfc(x) for x >= 1/2; anything elsewhere."""
     x = xp.clip(x, 0.5, 28)  # erfc(28) is below the smallest float64
-    scaled = _polynomial(TAIL, (x - 3) / (x + 3), xp) / (1 + 2 * x)
-    # x^2 in two parts, the larger one exact: rounding it would cost up to 700 units in the last place of exp(-x^2).
+    return _exp_of_square(x, -1, xp) * _scaled_tail(x, xp)
+
+
+def _exp_of_square(x: Any, sign: int, xp: ModuleType) -> Any:
+    """exp(+-x^2). x^2 in two parts, the larger one exact: rounding it would cost up to 700 units in the last place."""
     large = xp.rint(x * 16) / 16
-    return xp.exp(-large * large) * xp.exp((large - x) * (large + x)) * scaled
+    return xp.exp(sign * large * large) * xp.exp(sign * (x - large) * (x + large))
 
 
 def _erf(x: Any, xp: ModuleType) -> Any:
@@ -126,3 +150,35 @@ def _erfinv(y: Any, xp: ModuleType) -> Any:
         s = error * xp.exp(x * x) * (math.sqrt(math.pi) / 2)
         x = x + s * (1 + s * (x + s * (1 + 4 * x * x) / 3))
     return xp.copysign(xp.where(inside, x, xp.where(size == 1, math.inf, math.nan)), y)
+
+
+def _erfcx(x: Any, xp: ModuleType) -> Any:
+    """By its tail up to 28, from there by the asymptotic series in u = 1 / (2 x^2): 1 - u + 3 u^2 - 15 u^3 + ..."""
+    size = xp.abs(x)
+    far = xp.maximum(size, 28)
+    series = polynomial((-945.0, 105.0, -15.0, 3.0, -1.0, 1.0), 0.5 / far / far, xp) / (math.sqrt(math.pi) * far)
+    out = xp.where(size > 28, series, _scaled_tail(size, xp))
+    growth = _exp_of_square(xp.clip(x, -28, 0.5), 1, xp)
+    return xp.where(xp.abs(x) < 0.5, growth * (1 - _centre(x, xp)), xp.where(x < 0, 2 * growth - out, out))
+
+
+def _log_ndtr(x: Any, xp: ModuleType) -> Any:
+    y = x * -math.sqrt(0.5)
+    below = xp.log(_erfcx(xp.maximum(y, 0), xp) / 2) - x * x / 2
+    return xp.where(x < -1, below, xp.log1p(_erfc(-y, xp) * -0.5))
+
+
+def _ndtri(p: Any, xp: ModuleType) -> Any:
+    """In the middle by erfinv; in the tails from Abramowitz and Stegun 26.2.23 by Newton's method on the logarithm."""
+    q = xp.minimum(p, 1 - p)
+    inside = q > 0
+    q = xp.where(inside, q, 0.25)
+    log = xp.log(q)
+    t = xp.sqrt(-2 * log)
+    x = t - polynomial((0.010328, 0.802853, 2.515517), t, xp) / polynomial((0.001308, 0.189269, 1.432788, 1.0), t, xp)
+    for _ in range(3):
+        scaled = _erfcx(xp.maximum(x, 0) * math.sqrt(0.5), xp)
+        x = x + (xp.log(scaled / 2) - x * x / 2 - log) * (scaled * math.sqrt(math.pi / 2))
+    out = xp.where(q > 0.1, _erfinv(1 - 2 * q, xp) * math.sqrt(2), x)
+    out = xp.where(inside, xp.where(p < 0.5, -out, out), math.nan)
+    return xp.where(p == 0, -math.inf, xp.where(p == 1, math.inf, out))

@@ -114,6 +114,8 @@ from minigrad.ops.softmax import *
 from minigrad.ops.softmax import __all__ as _softmax
 from minigrad.ops.solve import *
 from minigrad.ops.solve import __all__ as _solve
+from minigrad.ops.special import *
+from minigrad.ops.special import __all__ as _special
 from minigrad.ops.stats import *
 from minigrad.ops.stats import __all__ as _stats
 from minigrad.ops.triangular import *
@@ -178,6 +180,7 @@ __all__ = [
     *_slices,
     *_softmax,
     *_solve,
+    *_special,
     *_stats,
     *_triangular,
 ]
