@@ -92,6 +92,15 @@ def is_arranged(array: Any, format: Any) -> bool:
     return array.ndim == RANKS[format] and array.transpose(order_of(array, format)).flags.c_contiguous
 
 
+def suggested_format(array: Any) -> Any:
+    """The memory format that `array` counts as: `contiguous_format` unless it is in another one."""
+    if not array.flags.c_contiguous:
+        for format in RANKS:
+            if is_arranged(array, format):
+                return format
+    return contiguous_format
+
+
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides in elements of a tensor in row-major order; an empty dim counts as one of length 1."""
     return tuple([math.prod([max(n, 1) for n in shape[dim + 1 :]]) for dim in range(len(shape))])

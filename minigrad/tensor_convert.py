@@ -27,40 +27,40 @@ class Conversions(Variable):
     def type_as(self, other: Any) -> Any:
         return to(self, other)
 
-    def float(self, memory_format: Any = None) -> Any:
+    def float(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.float32, memory_format=memory_format)
 
-    def double(self, memory_format: Any = None) -> Any:
+    def double(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.float64, memory_format=memory_format)
 
-    def half(self, memory_format: Any = None) -> Any:
+    def half(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.float16, memory_format=memory_format)
 
-    def bfloat16(self, memory_format: Any = None) -> Any:
+    def bfloat16(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.bfloat16)  # a TypeError, which says that there is none
 
-    def long(self, memory_format: Any = None) -> Any:
+    def long(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.int64, memory_format=memory_format)
 
-    def int(self, memory_format: Any = None) -> Any:
+    def int(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.int32, memory_format=memory_format)
 
-    def short(self, memory_format: Any = None) -> Any:
+    def short(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.int16, memory_format=memory_format)
 
-    def char(self, memory_format: Any = None) -> Any:
+    def char(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.int8, memory_format=memory_format)
 
-    def byte(self, memory_format: Any = None) -> Any:
+    def byte(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.uint8, memory_format=memory_format)
 
-    def bool(self, memory_format: Any = None) -> Any:
+    def bool(self, *, memory_format: Any = None) -> Any:
         return to(self, backend.bool_, memory_format=memory_format)
 
-    def cpu(self, memory_format: Any = None) -> Any:
+    def cpu(self, *, memory_format: Any = None) -> Any:
         return to(self, "cpu", memory_format=memory_format)
 
-    def cuda(self, device: Any = None, non_blocking: Any = False, memory_format: Any = None) -> Any:
+    def cuda(self, device: Any = None, non_blocking: Any = False, *, memory_format: Any = None) -> Any:
         return to(self, "cuda" if device is None else device, memory_format=memory_format)
 
     def get_device(self) -> Any:

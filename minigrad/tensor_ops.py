@@ -38,7 +38,7 @@ class TensorOps(Variable):
     __getitem__ = ops.index
 
     def __rtruediv__(self, other: Any) -> Any:
-        return ops.reciprocal(self) * other  # as torch records it
+        return self.reciprocal() * other  # as torch records it
 
     __rdiv__ = __rtruediv__
 

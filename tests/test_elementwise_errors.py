@@ -69,6 +69,31 @@ def test_error_is_torchs(call: Callable[[Any], Any]) -> None:
     assert str(ours).startswith(str(theirs).splitlines()[0].rstrip("."))
 
 
+NUMBERS: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(
+        ["maximum", "fmin", "atan2", "hypot", "logaddexp", "logical_and"], ((None, 2), (2.5, None), (2, 3))
+    ),
+    **dict.fromkeys(["fmod", "rsub", "clamp_min", "clamp_max", "eq", "lt"], ((2, None), (2, 3.5))),
+    **dict.fromkeys(["pow", "remainder", "xlogy"], ((2, 3), (True, 2))),
+    **dict.fromkeys(["exp", "abs", "sign", "relu", "isnan"], ((2,), (2.5,), (True,))),
+    "addcmul": ((None, 2, None), (2, None, None)),
+    "mm": ((None, 2), (2, None)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_are_no_tensors(name: str, dtype: str) -> None:
+    """Where torch wants a tensor (None here), a number is refused, in whichever place and beside whichever dtype."""
+    for args in NUMBERS[name]:
+        errors = []
+        for T in (minigrad, torch):
+            with pytest.raises(TypeError) as caught:
+                getattr(T, name)(*[T.ones(2, 2, dtype=getattr(T, dtype)) if x is None else x for x in args])
+            errors.append(str(caught.value).splitlines()[0])
+        assert errors[0] == errors[1]
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lockstep import Raised, same
+from tests.lockstep import Raised, attempt, same
 
 READS = """\
 x[4]
@@ -38,6 +38,45 @@ x[:T.tensor([1, 2])]
 x[0.5:2]
 c[:, T.tensor([[True, False], [False, True], [False, True]])]
 T.gather(x, 2, j)
+x.put(i.int(), v[:2])
+x.put(i, v[:2].double())
+x.put(i, v)
+x.put(i + 30, v[:2])
+T.zeros(0).put(i, v[:2])
+v.scatter_reduce(0, i, v[:2], 'mode')
+T.scatter_reduce(v, 0, i, 2.0, 'sum')
+v.scatter_reduce(0, i.int() + 0.5, v[:2], 'prod')
+v.scatter_reduce(0, i + 5, v[:2], 'prod')
+v.scatter_reduce(0, i, v[:2].double(), 'amax')
+v.scatter_reduce(1, i, v[:2], 'mean')
+v.scatter_reduce(0, j, v, 'sum')
+(v > 1).scatter_reduce(0, i, v[:2] > 1, 'mean')
+x.index_reduce(0, i, x[:2], 'sum')
+x.index_reduce(0, i, x[:3], 'mean')
+x.index_reduce(0, i, x[:2].double(), 'mean')
+x.index_reduce(0, i + 7, x[:2], 'amax')
+x.index_reduce(0, j, x[:2], 'amax')
+x.index_reduce(0, x[0, :2], x[:2], 'amax')
+m[0].index_reduce(0, i, m[0, :2], 'prod')
+x.select_scatter(v, 0, 0)
+x.select_scatter(x[0], 0, 5)
+x.select_scatter(x[0], 2, 0)
+s.select_scatter(s, 0, 0)
+x.slice_scatter(x, 0, 0, 2)
+x.slice_scatter(x[:2], 0, 0, 2, 0)
+s.slice_scatter(s)
+x.diagonal_scatter(v)
+x.diagonal_scatter(v, 0, 1, 1)
+x.as_strided_scatter(v, (2,), (1,))
+x.as_strided_scatter(v, (3,), (90,))
+n.select_scatter(s.requires_grad_(True), 0, 0)
+n.fill_diagonal_(2)
+c.fill_diagonal_(2)
+x.masked_fill(m, 1j)
+x.narrow(0, n, 2)
+x.narrow(0, T.tensor(1.0), 2)
+T.fill(x, v)
+T.fill(n, s.requires_grad_(True))
 T.gather(x, 0, f)
 T.gather(x, 0, j.to(T.int16))
 T.gather(x, 0, j + 4)
@@ -211,3 +250,14 @@ def test_torchs_error_on_reading(expression: str) -> None:
 @pytest.mark.parametrize("statement", WRITES)
 def test_torchs_error_on_writing(statement: str) -> None:
     assert isinstance(same(lambda T: exec(statement, names(T))), Raised)
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0, 2.0], [0.0, 3.0, 0.0]])
+def test_a_product_with_two_zeros_in_one_place_is_differentiated_once(values: list[float]) -> None:
+    def program(T: Any) -> Any:
+        src = T.tensor(values, requires_grad=True)
+        out = T.ones(3).scatter_reduce(0, T.tensor([0, 0, 2]), src, "prod")
+        (first,) = T.autograd.grad((out * out).sum(), src, create_graph=True)
+        return first, attempt(lambda: T.autograd.grad(first.sum(), src))
+
+    same(program)

@@ -117,6 +117,9 @@ def _unwrap_variadic(d: Declaration, text: _Lines) -> None:
 
 def _plain_call(d: Declaration, text: _Lines, ops: list[str]) -> None:
     """Given arrays, an op computes and returns arrays."""
+    if not d.variadic:
+        numbers = " and ".join(f"type({o}) in ANY_NUMBER" for o in ops)
+        text.block(f"if {numbers}:", f"raise number_error(declaration, {_tuple(ops)})")
     if d.takes_xp:
         text(_xp_line(d, ops))
     text(f"return compute({_arguments(d, {})}{', xp=xp' if d.takes_xp else ''}){'[0]' if d.cache else ''}")
@@ -143,11 +146,13 @@ def _promote(d: Declaration, text: _Lines) -> None:
             f" or {a}_array.dtype.kind != 'f')" if to_float else ")"
         )
         one = f"({a}_array.dtype.kind != 'f' or type({b}) not in NUMBERS)"
-        mixed = f"({both} if {a}_is and {b}_is else {one} if {a}_is else True)"
+        mixed = f"({both} if {a}_is and {b}_is else {'' if b in d.tensors else f'{one} if {a}_is else '}True)"
         mixed += "".join(f" or not {c}_is or {c}_array.dtype is not {a}_array.dtype" for c in more)
         values = _tuple(names)
     text(f"if {mixed}:")
     text.depth += 1
+    if d.tensors:
+        text(f"need_tensors(declaration, {_tuple(d.operands)})")
     text(f"promoted = promote_operands('{d.name}', {values}, {to_float})")
     again = _arguments(
         d, {str(d.variadic): "promoted"} if d.variadic else {n: f"promoted[{i}]" for i, n in enumerate(names)}
@@ -165,11 +170,16 @@ def _compute(d: Declaration, text: _Lines) -> None:
         f"{target}{', cache' if d.cache else ''} = compute({_arguments(d, dict(zip(d.operands, arrays, strict=True)))}"
     )
     call += ", xp=xp)" if d.takes_xp else ")"
-    if d.promotes and not d.variadic:
-        text.block("try:", call)
-        text.block("except ValueError as error:", f"raise shape_error('{d.name}', {_tuple(arrays)}, error) from None")
-    else:
+    if d.variadic:
         text(call)
+        return
+    text.block("try:", call)
+    if d.promotes:
+        text.block("except ValueError as error:", f"raise shape_error('{d.name}', {_tuple(arrays)}, error) from None")
+    text.block(
+        "except (AttributeError, TypeError) as error:",
+        f"raise number_error(declaration, {_tuple(d.operands)}, error) from None",
+    )
 
 
 def _wrap_outputs(d: Declaration, text: _Lines) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ class Declaration:
     takes_xp: bool
     promotes: str | None  # None, "common" (to the operands' common dtype) or "float" (and to a floating one at least)
     among: tuple[str, ...]  # the operands that are promoted
+    tensors: tuple[str, ...]  # the operands that must not be numbers, though one could be computed with
     view: bool
     cache: bool
     outputs: tuple[str, ...]
@@ -29,6 +31,13 @@ class Declaration:
     @property
     def operands(self) -> list[str]:
         return [p.name for p in self.params if p.annotation is p.empty]
+
+    @property
+    def torch_name(self) -> str:
+        """The function's name in torch; of a private overload, as its node has it."""
+        if not self.name.startswith("_"):
+            return self.name
+        return re.sub("(?<=[a-z])(?=[A-Z])", "_", self.node_name.partition("Backward")[0]).lower()
 
     @property
     def variadic(self) -> str | None:

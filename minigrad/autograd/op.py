@@ -30,7 +30,7 @@ from minigrad.autograd.declaration import Declaration, Rule
 from minigrad.autograd.mode import mode
 from minigrad.autograd.node import FREED, next_sequence
 from minigrad.autograd.op_node import INFERENCE_SAVED, modified, op_node_class
-from minigrad.autograd.promotion import promote, shape_error
+from minigrad.autograd.promotion import ANY_NUMBER, need_tensors, number_error, promote, shape_error
 from minigrad.autograd.variable import INFERENCE, NO_GRAD, ONE_OF_MANY, Variable
 
 _compiling = threading.Lock()  # two threads may meet at an op's first call
@@ -56,6 +56,7 @@ def Op(
     *,
     promote: str | None = None,
     among: tuple[str, ...] | None = None,
+    tensors: tuple[str, ...] = (),
     view: bool = False,
     cache: bool = False,
     outputs: tuple[str, ...] = ("out",),
@@ -66,6 +67,7 @@ def Op(
 
     promote   "common": operands are cast to their common dtype by torch's rules; "float": to a floating dtype at least
     among     which operands are (all by default)
+    tensors   which operands must be tensors, where with a number beside a tensor it could be computed as well
     view      the output may share the input's memory
     cache     forward returns (output, cache): values worth keeping for the rules, None under create_graph
     outputs   names of several outputs; one named "indices" is not differentiable
@@ -74,7 +76,15 @@ def Op(
     """
     if forward is None:
         return functools.partial(
-            Op, promote=promote, among=among, view=view, cache=cache, outputs=outputs, many=many, node=node
+            Op,
+            promote=promote,
+            among=among,
+            tensors=tensors,
+            view=view,
+            cache=cache,
+            outputs=outputs,
+            many=many,
+            node=node,
         )
     signature = inspect.signature(forward)
     params = [p for p in signature.parameters.values() if p.name != "xp"]
@@ -87,6 +97,7 @@ def Op(
         takes_xp="xp" in signature.parameters,
         promotes=promote,
         among=operands if among is None else among,
+        tensors=tensors,
         view=view,
         cache=cache,
         outputs=outputs,
@@ -173,11 +184,15 @@ def _compile(declaration: Declaration, namespace: dict[str, Any]) -> Any:
         sum_to=backend.sum_to,
         grad_mode=mode,
         compute=declaration.forward,
+        declaration=declaration,
         promote_operands=promote,
+        need_tensors=need_tensors,
+        number_error=number_error,
         shape_error=shape_error,
         next_sequence=next_sequence,
         modified=modified,
         NUMBERS=frozenset((int, float)),  # a Python bool is looked at by `promote`
+        ANY_NUMBER=ANY_NUMBER,
         FREED=FREED,
         UNCHANGING=([0], 0),
         INFERENCE_SAVED=INFERENCE_SAVED,

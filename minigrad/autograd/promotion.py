@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.declaration import Declaration
 from minigrad.autograd.variable import Variable, wrap
 
 BOOL_SUB = (
@@ -102,3 +103,28 @@ def shape_error(name: str, operands: Sequence[Any], error: ValueError) -> Except
                     f"dimension {n - i}. {name.strip('_')} got the shapes {every}, which cannot be broadcast together."
                 )
     return error
+
+
+ANY_NUMBER = frozenset((bool, int, float))
+
+
+def need_tensors(declaration: Declaration, operands: Sequence[Any]) -> None:
+    """TypeError if one of the operands that must be tensors is a number."""
+    if any(type(x) in ANY_NUMBER for o, x in zip(declaration.operands, operands) if o in declaration.tensors):
+        raise number_error(declaration, operands)
+
+
+def number_error(declaration: Declaration, operands: Sequence[Any], error: Exception | None = None) -> Exception:
+    """torch's error for a number where it wants a tensor; `error` itself if that is not what went wrong."""
+    d = declaration
+    for o, x in zip(d.operands, operands):
+        if type(x) in ANY_NUMBER and (o in d.tensors or not d.tensors):
+            if d.name.startswith("_") or (d.tensors and len(d.tensors) < len(d.operands)):  # one of several overloads
+                got = ", ".join("Tensor" if isinstance(v, Variable) else type(v).__name__ for v in operands)
+                return TypeError(
+                    f"{d.torch_name}() received an invalid combination of arguments - got ({got}), but expected one "
+                    f"of:\n * (Tensor {', '.join(d.operands)})"
+                )
+            position = [p.name for p in d.params].index(o) + 1
+            return TypeError(f"{d.name}(): argument '{o}' (position {position}) must be Tensor, not {type(x).__name__}")
+    return error or TypeError(f"{d.name}() takes tensors")

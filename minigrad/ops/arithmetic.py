@@ -47,7 +47,7 @@ def _number_rsub(input, other, *, alpha: float = 1):
     return other - input if alpha == 1 else other - _scaled(alpha, input, input)
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input",))
 def _rsub(input, other, *, alpha: float = 1):
     """other - alpha * input, both tensors."""
     return sub.forward(other, input, alpha=alpha)
@@ -147,7 +147,7 @@ def _remainder(input, other, *, xp):
     return xp.remainder(input, other)
 
 
-@Op(promote="common", node="FmodBackward1")
+@Op(promote="common", tensors=("input",), node="FmodBackward1")
 def _fmod(input, other, *, xp):
     """input - other * trunc(input / other): the remainder with the sign of the dividend."""
     _integral("fmod_cpu", input, other, xp)
@@ -225,7 +225,7 @@ def pow(input: Any, exponent: Any) -> Any:
     The derivative by a zero exponent is 0, and so is that by the exponent where 0 ** exponent is 0 or 1.
     """
     if type(exponent) in NUMBERS:
-        if exponent < 0 and type(exponent) is int and unwrap(input).dtype.kind != "f":
+        if exponent < 0 and type(exponent) is int and type(input) not in NUMBERS and unwrap(input).dtype.kind != "f":
             raise RuntimeError(
                 "Integers to negative integer powers are not allowed.\nConvert the tensor first, as with .float()"
             )
@@ -308,7 +308,7 @@ abs.derivative(input=lambda g, input: g * sign(input))
 # -- several at once --------------------------------------------------------------------------------------------------
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "tensor1", "tensor2"))
 def addcmul(input, tensor1, tensor2, *, value: float = 1):
     """input + value * tensor1 * tensor2."""
     refuse_bool(input, "addcmul_cpu_out")
@@ -338,7 +338,7 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
     return _addcdiv(input, tensor1, tensor2, value)
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "tensor1", "tensor2"))
 def _addcdiv(input, tensor1, tensor2, value: float):
     """input + value * tensor1 / tensor2."""
     return input + value * tensor1 / tensor2

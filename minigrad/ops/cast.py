@@ -7,15 +7,21 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
-from minigrad.formats import arranged, check_format, contiguous_format, is_arranged, preserve_format
+from minigrad.formats import arranged, check_format, contiguous_format, is_arranged, preserve_format, suggested_format
 
 __all__ = ["clone", "contiguous"]
+
+
+def converted(array: Any, dtype: backend.dtype) -> Any:
+    """The values as `dtype`, with their order in memory; NumPy has its own way with expanded dims."""
+    expanded = 0 in array.strides
+    return (arranged(array, preserve_format) if expanded else array).astype(backend.numpy_dtype(dtype))
 
 
 @Op(node="ToCopyBackward0")
 def cast(input, dtype: backend.dtype, source: backend.dtype):
     """The values as `dtype`; `source` is the dtype of `input`, to which the gradient goes back."""
-    return input.astype(backend.numpy_dtype(dtype))
+    return converted(input, dtype)
 
 
 cast.derivative(input=lambda g, dtype, source: cast(g, source, dtype))
@@ -24,7 +30,7 @@ cast.derivative(input=lambda g, dtype, source: cast(g, source, dtype))
 @Op
 def truncated(input, dtype: backend.dtype):
     """The values as integers or truth values of `dtype`, which want no gradient."""
-    return input.astype(backend.numpy_dtype(dtype))
+    return converted(input, dtype)
 
 
 @Op(node="ToCopyBackward0")
@@ -49,9 +55,11 @@ clone.derivative(input=lambda g: g)
 def contiguous(input: Any, *, memory_format: Any = contiguous_format) -> Any:
     """The tensor itself if its memory is in row-major order, or as `memory_format` says, else a copy that is."""
     check_format("contiguous", memory_format)
+    if is_arranged(input.array, memory_format):
+        return input
     if memory_format is preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
-    return input if is_arranged(input.array, memory_format) else clone(input, memory_format=memory_format)
+    return clone(input, memory_format=memory_format)
 
 
 def to(
@@ -84,6 +92,6 @@ def to(
         result = cast(result, want, have) if want.is_floating_point else truncated(result, want)
     if device is not None and (target := backend.canonical(device)) != (here := backend.device_of(self.array)):
         result = move(result, str(target), str(here))
-    if memory_format in (None, preserve_format) or (copy is False and is_arranged(result.array, memory_format)):
-        return clone(result) if copy and result is self else result
+    if memory_format in (None, preserve_format) or (result is self and memory_format is suggested_format(self.array)):
+        return clone(result, memory_format=memory_format) if copy and result is self else result
     return clone(result, memory_format=memory_format)

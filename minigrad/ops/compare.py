@@ -26,37 +26,37 @@ NUMBERS = frozenset((bool, int, float))
 # -- order ------------------------------------------------------------------------------------------------------------
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input",))
 def eq(input, other):
     """input == other, elementwise."""
     return input == other
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input",))
 def ne(input, other):
     """input != other, elementwise."""
     return input != other
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input",))
 def lt(input, other):
     """input < other, elementwise."""
     return input < other
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input",))
 def le(input, other):
     """input <= other, elementwise."""
     return input <= other
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input",))
 def gt(input, other):
     """input > other, elementwise."""
     return input > other
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input",))
 def ge(input, other):
     """input >= other, elementwise."""
     return input >= other
@@ -148,19 +148,19 @@ def equal(input: Any, other: Any) -> bool:
 # -- logic ------------------------------------------------------------------------------------------------------------
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def logical_and(input, other, *, xp):
     """True where both are nonzero."""
     return xp.logical_and(input, other)
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def logical_or(input, other, *, xp):
     """True where at least one is nonzero."""
     return xp.logical_or(input, other)
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def logical_xor(input, other, *, xp):
     """True where exactly one is nonzero."""
     return xp.logical_xor(input, other)

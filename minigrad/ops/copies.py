@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from minigrad.formats import contiguous_format
 from minigrad.ops.cast import clone
 from minigrad.ops.expand import expand
 from minigrad.ops.parts import (
@@ -27,13 +28,16 @@ __all__ = [
 ]  # fmt: skip
 
 
+in_row_major = functools.partial(clone, memory_format=contiguous_format)
+
+
 def copied(show: Callable[..., Any], name: str) -> Callable[..., Any]:
     """`show`, a view or several, as an operation `name` whose result shares no memory."""
 
     @functools.wraps(show)
     def copy(input: Any, *args: Any, **kwargs: Any) -> Any:
         shown = show(input, *args, **kwargs)
-        return tuple(map(clone, shown)) if isinstance(shown, tuple) else clone(shown)
+        return tuple(map(in_row_major, shown)) if isinstance(shown, tuple) else in_row_major(shown)
 
     copy.__name__ = copy.__qualname__ = name
     copy.__doc__ = f"`{show.__name__}` as a copy."

@@ -76,7 +76,7 @@ log10.derivative(input=lambda g, input: g / (input * math.log(10)))
 log1p.derivative(input=lambda g, input: g / (input + 1))
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def logaddexp(input, other, *, xp):
     """log(exp(input) + exp(other)), without overflow."""
     need_float(input, "logaddexp_cpu")
@@ -182,7 +182,7 @@ def atan(input, *, xp):
     return xp.arctan(input)
 
 
-@Op(promote="float")
+@Op(promote="float", tensors=("input", "other"))
 def atan2(input, other, *, xp):
     """The angle in [-pi, pi] of the point (other, input); its derivative at the origin is 0."""
     return xp.arctan2(input, other)
@@ -208,7 +208,7 @@ atan2.derivative(
 )
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def hypot(input, other, *, xp):
     """sqrt(input^2 + other^2), without overflow; its derivative at the origin is nan."""
     need_float(input, "hypot_cpu")

@@ -20,25 +20,25 @@ __all__ = ["maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_ma
 # -- of two tensors ---------------------------------------------------------------------------------------------------
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def maximum(input, other, *, xp):
     """The larger of the two; nan if one of them is."""
     return xp.maximum(input, other)
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def minimum(input, other, *, xp):
     """The smaller of the two; nan if one of them is."""
     return xp.minimum(input, other)
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def fmax(input, other, *, xp):
     """The larger of the two; the number where the other one is nan."""
     return xp.fmax(input, other)
 
 
-@Op(promote="common")
+@Op(promote="common", tensors=("input", "other"))
 def fmin(input, other, *, xp):
     """The smaller of the two; the number where the other one is nan."""
     return xp.fmin(input, other)
@@ -129,7 +129,7 @@ def _min_share(g, input, min, max):
 
 
 def _max_share(g, input, min, max):
-    return _if_greater(g, input if min is None else maximum(input, min), max)
+    return _if_greater(g, input if min is None else clamp_min(input, min), max)
 
 
 _clamp_numbers.derivative(input=_strictly_between)
@@ -146,13 +146,13 @@ def clamp_max(input: Any, max: Any) -> Any:
     return (_clamp_max if isinstance(max, Variable) else _clamp_max_number)(input, max)
 
 
-@Op(promote="common", node="ClampMinBackward1")
+@Op(promote="common", tensors=("input",), node="ClampMinBackward1")
 def _clamp_min(input, min, *, xp):
     """The input, at least the tensor `min`."""
     return xp.maximum(input, min)
 
 
-@Op(promote="common", node="ClampMaxBackward1")
+@Op(promote="common", tensors=("input",), node="ClampMaxBackward1")
 def _clamp_max(input, max, *, xp):
     """The input, at most the tensor `max`."""
     return xp.minimum(input, max)

@@ -135,7 +135,7 @@ def scatter_multiply(input, dim: int, index, src, *, xp):
 
 
 def _written(input: Any, dim: int, index: Any, src: Any, value: Any, xp: Any) -> Any:
-    out, dim = input.copy(), normalize_dim(dim, input.ndim)
+    out, dim = backend.as_array(input).copy(), normalize_dim(dim, input.ndim)  # rules have NumPy scalars, too
     if src is not None:
         check_same_dtype(input, src)
     if index.size:

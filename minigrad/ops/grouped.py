@@ -10,7 +10,6 @@ import math
 import warnings
 from typing import Any
 
-from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.backend import as_array, np
@@ -64,16 +63,28 @@ def _nonzero(x):
     return where(x == 0, 1.0, x)
 
 
+@Op(node="Error")
+def differentiated_once(input):
+    """The same, which can be differentiated no further: as torch, where two zeros meet in one place."""
+    return input.copy()
+
+
+@differentiated_once.joint_derivative("input")
+def _refuse(g):
+    raise RuntimeError(
+        "scatter_reduce(): Double backward is unsupported for src when >1 zeros in src are scattered to the same "
+        "position in self"
+    )
+
+
 def _product_of_other_sources(input, dim, index, src, out):
     """For every element of `src` the product of all else in its place: one may be 0, then it is left out."""
     alone = only_zeros(input, dim, index, src)
-    if isinstance(src, Variable) and mode.grad and bool(((src.array == 0) & ~unwrap(alone)).any()):
-        raise RuntimeError(
-            "scatter_reduce(): Double backward is unsupported for src when >1 zeros in src are scattered to the same "
-            "position in self"
-        )
     without = gather(scatter_product(input, dim, index, where(alone, 1.0, src)), dim, index)
-    return where(alone, without, gather(out, dim, index) / _nonzero(src))
+    others = where(alone, without, gather(out, dim, index) / _nonzero(src))
+    if isinstance(src, Variable) and bool(((src.array == 0) & ~unwrap(alone)).any()):
+        return differentiated_once(others)
+    return others
 
 
 scatter_product.derivative(
@@ -165,12 +176,13 @@ def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, 
 
     reduce: "prod", "mean", "amax" or "amin".
     """
-    warnings.warn("index_reduce() is in beta and the API may change at any time.", UserWarning, stacklevel=2)
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
     dim = normalize_dim(dim, input.ndim)
     check_slices("index_reduce_", input.array, dim, index.array, source.array)
-    refuse_bool(input.array, "index_func_")
+    warnings.warn("index_reduce() is in beta and the API may change at any time.", UserWarning, stacklevel=2)
+    if input.ndim < 2 or not include_self:
+        refuse_bool(input.array, "index_func_")
     size = input.shape[dim] if input.ndim else 1
     if (outside := places.first_outside(index.array, 0, size)) is not None:
         raise IndexError(f"index out of range in self\n{outside} is none of the {size} slices along dim {dim}")
