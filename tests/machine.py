@@ -24,18 +24,19 @@ from tests.lockstep import Raised, attempt
 NOT_YET: dict[str, str] = {
     # For good: torch's own mistakes.
     r"torch:    .*INTERNAL ASSERT FAILED": "torch asks to report it",
-    # For now.
-    r"RuntimeError: unsupported operation: some": "x[None] *= 2 and x.fill_(x[0]) are refused; other overlaps are not",
+    # What torch refuses for what its graph saves or frees, and ours has no need of.
+    r"second time.*\n    minigrad: no error": "the places of x[i] = v are freed with the first walk",
+    r"torch::autograd::CopySlices.*\n    minigrad: no error": "gather saves all of its input",
+    r"detached in-place": "what was saved before its detach_()",
+    # Rare, and without effect on numbers.
+    r"unsupported operation: some.*\n    minigrad: no error": "x[::2] *= x of one element: strides differ",
     r"torch:    RuntimeError: a leaf Variable": "x = T.arange(6.0).view(2, 3); v = x[...]; x.mul_(needing); v *= 2",
-    r"is_contiguous": "as_strided of an empty tensor; ones_like and the like keep no layout",
-    r"inference|Inference": "inference tensors outside of inference_mode",
-    r"_version\n    torch:    0": "data of inference tensors",
-    r"requires_grad( now)?\n    torch:    (True|False)": "relu_ under create_graph; inference tensors outside",
-    r"grad_fn\n    torch:    (AsStrided|ReshapeAlias|AddB|MulB|SubB|DivB)": "bases that were detached; casts in place",
-    r"is_leaf\n": "views of bases that were detached",
-    r"RuntimeError: (Output \d+ of|A view was)": "views with a number in their name; no_grad views that retain",
-    r"appears to not|element 0 of tensors": "the same",
-    r"log\.length|NoneType|\.grad\n": "hooks on views that are written, and on results beside those on the way",
+    r"is_contiguous": "operands in different orders give NumPy's; as_strided of an expanded empty tensor",
+    r"(inference|Inference|requires_grad\n    torch:    False)": "inference tensors outside of inference_mode",
+    r"grad_fn\n    torch:    (Add|Mul|Sub|Div)Backward.*\n    minigrad: ToCopy": "in place on another dtype",
+    r"grad_fn\n    torch:    ReshapeAlias": "reshape of what is no row-major view",
+    r"no error\n    minigrad: RuntimeError: A view was": "retain_grad of a view made and written under no_grad",
+    r"log\.length|\.grad\n": "hooks on views that are then written; gradients retained before a Function's mark_dirty",
     r"Double_.apply": "mark_dirty where nothing is recorded",
 }
 

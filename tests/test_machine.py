@@ -24,7 +24,7 @@ def test_random_programs(program: Program) -> None:
 
 
 # The shortest forms of what random programs once found, beside what they still draw: layouts of new tensors,
-# and as_strided of what is expanded.
+# as_strided of what is expanded, siblings of what is differentiated, detached bases, shared memory in other ranks.
 ONCE = [
     """\
 t0 = T.arange(6.0).view(2, 3).t()
@@ -37,6 +37,20 @@ t0 = T.tensor([1.0, 2.0], requires_grad=True)
 t1 = t0.expand(2, 2).as_strided((2, 2), (0, 1))
 t2, = T.autograd.grad((t1 ** 3 * T.arange(4.0).view(2, 2)).sum(), [t0], create_graph=True)
 t3, = T.autograd.grad((t2 ** 2).sum(), [t0])""",
+    """\
+t0 = T.ones(3, 2, requires_grad=True)
+t1, t2, t3 = t0.unbind(0)
+(t1 * t1).sum().backward(inputs=[t1])
+t4, = T.autograd.grad((t1 * t2).sum(), [t2])""",
+    """\
+t0 = T.ones(3, requires_grad=True)
+t1 = t0[:2]
+t0.detach_()
+t0.mul_(2)
+t2, = T.autograd.grad((t1 * t1).sum(), [t1])""",
+    """\
+t0 = T.ones(1, 3)
+t0.add_(t0.squeeze(0))""",
 ]
 
 
