@@ -18,7 +18,7 @@ LAYERS = [
     ["autograd", "kernels"],
     ["random"],
     ["ops"],
-    ["tensor_ops", "tensor_inplace", "tensor_convert", "tensor", "legacy", "cuda", "linalg", "special"],
+    ["tensor_ops", "tensor_inplace", "tensor_convert", "tensor", "legacy", "cuda", "linalg", "masked", "special"],
     ["nn.parameter", "serialization", "optim", "utils"],
     ["nn", "func", "vision"],
     ["testing"],
