@@ -7,8 +7,27 @@ from minigrad.ops.decompositions import linalg_eigvalsh as eigvalsh
 from minigrad.ops.decompositions import linalg_qr as qr
 from minigrad.ops.decompositions import linalg_svd as svd
 from minigrad.ops.decompositions import linalg_svdvals as svdvals
+from minigrad.ops.householder import linalg_householder_product as householder_product
+from minigrad.ops.least_squares import linalg_lstsq as lstsq
+from minigrad.ops.least_squares import linalg_matrix_rank as matrix_rank
+from minigrad.ops.least_squares import linalg_pinv as pinv
 from minigrad.ops.linalg import matmul
+from minigrad.ops.lu import linalg_lu as lu
+from minigrad.ops.lu import linalg_lu_factor as lu_factor
+from minigrad.ops.lu import linalg_lu_factor_ex as lu_factor_ex
+from minigrad.ops.lu import linalg_lu_solve as lu_solve
 from minigrad.ops.matrices import LinAlgError
+from minigrad.ops.matrix_exp import linalg_matrix_exp as matrix_exp
+from minigrad.ops.norms import linalg_cond as cond
+from minigrad.ops.norms import linalg_matrix_norm as matrix_norm
+from minigrad.ops.norms import linalg_norm as norm
+from minigrad.ops.norms import linalg_vector_norm as vector_norm
+from minigrad.ops.products import linalg_cross as cross
+from minigrad.ops.products import linalg_diagonal as diagonal
+from minigrad.ops.products import linalg_matrix_power as matrix_power
+from minigrad.ops.products import linalg_multi_dot as multi_dot
+from minigrad.ops.products import linalg_vander as vander
+from minigrad.ops.products import linalg_vecdot as vecdot
 from minigrad.ops.solve import linalg_det as det
 from minigrad.ops.solve import linalg_inv as inv
 from minigrad.ops.solve import linalg_inv_ex as inv_ex
@@ -20,6 +39,9 @@ from minigrad.ops.solve import linalg_tensorsolve as tensorsolve
 from minigrad.ops.triangular import linalg_solve_triangular as solve_triangular
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "det", "eigh", "eigvalsh", "inv", "inv_ex", "matmul", "qr", "slogdet",
-    "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh",
+    "householder_product", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul",
+    "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
+    "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
+    "vector_norm",
 ]  # fmt: skip

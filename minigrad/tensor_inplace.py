@@ -133,8 +133,10 @@ class InPlaceOps(TensorOps):
     cumsum_ = in_place(ops.cumsum, "cumsum_")
 
     # affine
+    addbmm_ = in_place(ops.addbmm, "addbmm_")
     addmm_ = in_place(ops.addmm, "addmm_")
     addmv_ = in_place(ops.addmv, "addmv_")
+    addr_ = in_place(ops.addr, "addr_")
     baddbmm_ = in_place(ops.baddbmm, "baddbmm_")
 
     # shape

@@ -7,9 +7,10 @@ from typing import Any
 from minigrad import ops
 from minigrad.autograd.variable import Variable
 from minigrad.ops.shape import conjugate_transposed, matrix_transposed, reversed_dims
+from minigrad.tensor_linalg import LinearOps
 
 
-class TensorOps(Variable):
+class TensorOps(LinearOps):
     """All that computes a new tensor: torch's Tensor methods, bound to `ops`."""
 
     __hash__ = Variable.__hash__  # defining == would otherwise take it away
@@ -260,35 +261,6 @@ class TensorOps(Variable):
     # differences
     diff = ops.diff
 
-    # linalg
-    bmm = ops.bmm
-    dot = ops.dot
-    matmul = ops.matmul
-    mm = ops.mm
-    mv = ops.mv
-    outer = ops.outer
-
-    # decompositions
-    cholesky = ops.cholesky
-    qr = ops.qr
-    svd = ops.svd
-
-    # solve
-    det = ops.det
-    inverse = ops.inverse
-    logdet = ops.logdet
-    slogdet = ops.slogdet
-
-    # triangular
-    cholesky_inverse = ops.cholesky_inverse
-    cholesky_solve = ops.cholesky_solve
-    triangular_solve = ops.triangular_solve
-
-    # affine
-    addmm = ops.addmm
-    addmv = ops.addmv
-    baddbmm = ops.baddbmm
-
     # shape
     adjoint = ops.adjoint
     conj = ops.conj
@@ -405,5 +377,6 @@ class TensorOps(Variable):
     index_fill = ops.index_fill
     index_select = ops.index_select
     repeat_interleave = ops.repeat_interleave
+
     # distance
     dist = ops.dist

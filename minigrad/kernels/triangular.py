@@ -33,7 +33,7 @@ def solve_triangular(t: Array, b: Array, upper: bool, unitriangular: bool, xp: A
     return substitute(t[..., ::-1, ::-1], b[..., ::-1, :], xp)[..., ::-1, :]  # read backwards it is lower triangular
 
 
-def lu(a: Array, pivot: bool, xp: Any) -> tuple[Array, Array]:
+def lu(a: Array, xp: Any) -> tuple[Array, Array]:
     """LU factors of (..., m, n) in one array, L's diagonal of ones left out, and the rows exchanged, from 0.
 
     Gaussian elimination a column at a time (Golub & Van Loan, algorithm 3.4.1), for all matrices at once.
@@ -43,7 +43,7 @@ def lu(a: Array, pivot: bool, xp: Any) -> tuple[Array, Array]:
     steps, every = min(m, n), xp.arange(len(out))
     rows = xp.zeros((len(out), steps), dtype="int64")
     for k in range(steps):
-        largest = k + xp.abs(out[:, k:, k]).argmax(axis=1) if pivot else xp.full(len(out), k)
+        largest = k + xp.abs(out[:, k:, k]).argmax(axis=1)
         rows[:, k] = largest
         chosen = out[every, largest]
         out[every, largest] = out[:, k]
@@ -51,7 +51,7 @@ def lu(a: Array, pivot: bool, xp: Any) -> tuple[Array, Array]:
         divisor = out[:, k, k]
         below = out[:, k + 1 :, k]
         # A column of zeros is left as it is: that matrix is singular, and its factor has a zero on the diagonal.
-        below /= xp.where(divisor == 0, 1, divisor)[:, None] if pivot else divisor[:, None]
+        below /= xp.where(divisor == 0, 1, divisor)[:, None]
         out[:, k + 1 :, k + 1 :] -= below[:, :, None] * out[:, k, None, k + 1 :]
     return out.reshape(a.shape), rows.reshape(*a.shape[:-2], steps)
 

@@ -14,6 +14,8 @@ from minigrad.ops.attention import *
 from minigrad.ops.attention import __all__ as _attention
 from minigrad.ops.cast import *
 from minigrad.ops.cast import __all__ as _cast
+from minigrad.ops.cdist import *
+from minigrad.ops.cdist import __all__ as _cdist
 from minigrad.ops.classification import *
 from minigrad.ops.classification import __all__ as _classification
 from minigrad.ops.combined import *
@@ -26,6 +28,8 @@ from minigrad.ops.conv import *
 from minigrad.ops.conv import __all__ as _conv
 from minigrad.ops.copies import *
 from minigrad.ops.copies import __all__ as _copies
+from minigrad.ops.covariance import *
+from minigrad.ops.covariance import __all__ as _covariance
 from minigrad.ops.create import *
 from minigrad.ops.create import __all__ as _create
 from minigrad.ops.decompositions import *
@@ -60,20 +64,30 @@ from minigrad.ops.grid import *
 from minigrad.ops.grid import __all__ as _grid
 from minigrad.ops.grouped import *
 from minigrad.ops.grouped import __all__ as _grouped
+from minigrad.ops.householder import *
+from minigrad.ops.householder import __all__ as _householder
 from minigrad.ops.index import *
 from minigrad.ops.index import __all__ as _index
 from minigrad.ops.join import *
 from minigrad.ops.join import __all__ as _join
+from minigrad.ops.least_squares import *
+from minigrad.ops.least_squares import __all__ as _least_squares
 from minigrad.ops.likelihood import *
 from minigrad.ops.likelihood import __all__ as _likelihood
 from minigrad.ops.linalg import *
 from minigrad.ops.linalg import __all__ as _linalg
 from minigrad.ops.loss import *
 from minigrad.ops.loss import __all__ as _loss
+from minigrad.ops.low_rank import *
+from minigrad.ops.low_rank import __all__ as _low_rank
+from minigrad.ops.lu import *
+from minigrad.ops.lu import __all__ as _lu
 from minigrad.ops.margin import *
 from minigrad.ops.margin import __all__ as _margin
 from minigrad.ops.masks import *
 from minigrad.ops.masks import __all__ as _masks
+from minigrad.ops.matrix_exp import *
+from minigrad.ops.matrix_exp import __all__ as _matrix_exp
 from minigrad.ops.native_norm import *
 from minigrad.ops.native_norm import __all__ as _native_norm
 from minigrad.ops.normalization import *
@@ -88,6 +102,8 @@ from minigrad.ops.pixels import *
 from minigrad.ops.pixels import __all__ as _pixels
 from minigrad.ops.pool import *
 from minigrad.ops.pool import __all__ as _pool
+from minigrad.ops.products import *
+from minigrad.ops.products import __all__ as _products
 from minigrad.ops.quantiles import *
 from minigrad.ops.quantiles import __all__ as _quantiles
 from minigrad.ops.random import *
@@ -130,12 +146,14 @@ __all__ = [
     *_arrange,
     *_attention,
     *_cast,
+    *_cdist,
     *_classification,
     *_combined,
     *_compare,
     *_conjugate,
     *_conv,
     *_copies,
+    *_covariance,
     *_create,
     *_decompositions,
     *_diagonals,
@@ -153,13 +171,18 @@ __all__ = [
     *_gather,
     *_grid,
     *_grouped,
+    *_householder,
     *_index,
     *_join,
+    *_least_squares,
     *_likelihood,
     *_linalg,
     *_loss,
+    *_low_rank,
+    *_lu,
     *_margin,
     *_masks,
+    *_matrix_exp,
     *_native_norm,
     *_normalization,
     *_order,
@@ -167,6 +190,7 @@ __all__ = [
     *_parts,
     *_pixels,
     *_pool,
+    *_products,
     *_quantiles,
     *_random,
     *_reduce,

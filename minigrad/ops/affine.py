@@ -1,4 +1,4 @@
-"""A matrix product and a sum in one op: `addmm` and its kin, and the linear layer, of which most networks are made.
+"""A product and a sum in one op: `addmm` and its kin, and the linear layer, of which most networks are made.
 
 The derivatives are those of the product (see `linalg`); the summand gets the gradient as it is.
 """
@@ -13,11 +13,11 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.dims import normalize_dim
-from minigrad.ops.linalg import bmm, cannot_multiply, matmul, mm, mv, outer_product, vm
+from minigrad.ops.linalg import bmm, cannot_multiply, matmul, matmul_stacks, mm, mv, outer_product, vm
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, reshape, transpose
 
-__all__ = ["addmm", "addmv", "baddbmm", "linear"]
+__all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm", "linear"]
 
 
 # -- beta * input + alpha * product ------------------------------------------------------------------------------------
@@ -105,6 +105,43 @@ def baddbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
     return _sum_of(input, product, beta, alpha)
 
 
+@Op
+def addbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
+    """beta * input + alpha * the sum of all batch1[i] @ batch2[i]."""
+    for dim, batch in ((1, batch1), (2, batch2)):
+        normalize_dim(dim, batch.ndim)
+    _check_summand(input, batch2, "self and mat2")
+    _check_summand(batch1, batch2, "mat1 and mat2")
+    for dim, batch in ((1, batch1), (2, batch2)):
+        if batch.ndim != 3:
+            raise RuntimeError(f"batch{dim} must be a 3D tensor\nits shape is {list(batch.shape)}")
+    (b, n, k), (c, l, m) = batch1.shape, batch2.shape
+    if b != c:
+        raise RuntimeError(f"batch1 and batch2 must have same number of batches, got {b} and {c}")
+    if k != l:
+        raise RuntimeError(f"Incompatible matrix sizes for bmm ({n}x{k} and {l}x{m})")
+    if input.dtype.kind == "b":
+        not_implemented("addmm_impl_cpu_", input)
+    rows = batch1.swapaxes(0, 1).reshape(n, b * k)  # side by side the matrices are one, and the sum one product
+    return _sum_of(input, rows.dot(batch2.reshape(b * k, m)), beta, alpha)
+
+
+@Op(promote="common")
+def addr(input, vec1, vec2, *, beta: float = 1, alpha: float = 1):
+    """beta * input + alpha * outer(vec1, vec2); of truth values, `or` and `and`."""
+    for name, vector in (("vec1", vec1), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    product = outer_product.forward(vec1, vec2)
+    if product.dtype.kind == "b":
+        _check_expansion(input, product.shape)
+        return product & bool(alpha) | (input if beta else False)
+    for name, factor in (("beta", beta), ("alpha", alpha)):
+        if product.dtype.kind != "f" and isinstance(factor, float):
+            raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+    return _sum_of(input, product, beta, alpha)
+
+
 addmm.derivative(
     input=lambda g, beta: _scaled(g, beta),
     mat1=lambda g, mat2, alpha: _scaled(mm(g, mat2.T), alpha),
@@ -119,6 +156,16 @@ baddbmm.derivative(
     input=lambda g, beta: _scaled(g, beta),
     batch1=lambda g, batch2, alpha: _scaled(bmm(g, transpose(batch2, 1, 2)), alpha),
     batch2=lambda g, batch1, alpha: _scaled(bmm(transpose(batch1, 1, 2), g), alpha),
+)
+addbmm.derivative(
+    input=lambda g, beta: _scaled(g, beta),
+    batch1=lambda g, batch2, alpha: _scaled(matmul_stacks(g, transpose(batch2, 1, 2)), alpha),
+    batch2=lambda g, batch1, alpha: _scaled(matmul_stacks(transpose(batch1, 1, 2), g), alpha),
+)
+addr.derivative(
+    input=lambda g, beta: _scaled(g, beta),
+    vec1=lambda g, vec2, alpha: _scaled(mv(g, vec2), alpha),
+    vec2=lambda g, vec1, alpha: _scaled(vm(vec1, g), alpha),
 )
 
 

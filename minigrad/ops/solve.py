@@ -46,7 +46,7 @@ slogdet_result = return_type("slogdet", "sign", "logabsdet")
 def zero_pivots(a: Any) -> Any:
     """For each matrix the number, from 1, of the first zero on the diagonal of U in A = P L U; 0 if there is none."""
     xp = backend.module_of(a)
-    return first_zero(triangular.lu(a, True, xp)[0])
+    return first_zero(triangular.lu(a, xp)[0])
 
 
 def first_zero(u: Any) -> Any:
