@@ -119,3 +119,32 @@ def test_copies_of_views_are_contiguous_and_share_no_memory():
         return [(y.stride(), y._is_view(), y) for y in made]
 
     same(program)
+
+
+def test_new_tensors_take_layout_and_pin_memory():
+    def program(T):
+        how = {"layout": T.strided, "pin_memory": False}
+        x = T.ones(2, 3)
+        T.manual_seed(1)
+        return [
+            T.zeros(2, **how), T.ones(2, **how), T.full((2,), 3, **how), T.arange(3, **how), T.linspace(0, 1, 3, **how),
+            T.eye(2, **how), T.rand(2, **how), T.randn(2, **how), T.randint(5, (2,), **how), T.randperm(4, **how),
+            T.normal(0.0, 1.0, (2,), **how), T.empty(2, **how).shape, T.tensor([1.0], pin_memory=False),
+            x.new_zeros(2, **how), T.rand_like(x, **how), T.randint_like(x, high=5, **how), T.randint_like(x, 2, 5),
+            T.randint_like(x, low=2, high=5), T.zeros_like(x, **how), T.full_like(x, 2, **how), x.layout is T.strided,
+        ]  # fmt: skip
+
+    same(program)
+
+
+def test_memory_read_as_another_dtype():
+    def program(T):
+        x = T.arange(6.0).reshape(2, 3).requires_grad_()
+        y = x * 1
+        bits = y.view(T.int32)
+        bits[0, 0] = 1065353216  # the bits of 1
+        (y * y).sum().backward()
+        alike = [bits.requires_grad, bits.is_leaf, bits._is_view(), y._version, bits]
+        return alike, y, x.grad, x.view(dtype=T.uint8), T.ones(3, 2).view(T.float64), T.view_copy(x, T.int32)
+
+    same(program)

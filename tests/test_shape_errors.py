@@ -20,6 +20,11 @@ x.reshape(-1, 5)
 T.zeros(0).view(-1, 0)
 x.t().view(24)
 x.reshape(5)
+v.view(T.float64)
+T.zeros(0, 3).view(T.float64)
+s.view(T.uint8)
+x.t().view(T.uint8)
+x[:, ::2].view(dtype=T.float64)
 v.H
 c.H
 T.diag(c)

@@ -1,4 +1,7 @@
-"""Tensors from data, constants and ranges. All take torch's `dtype=`, `device=` and `requires_grad=`."""
+"""Tensors from data, constants and ranges. All take torch's `dtype=`, `device=` and `requires_grad=`.
+
+They also take its `layout=` and `pin_memory=`, which change nothing: memory is strided, and the system's own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from minigrad import backend
 from minigrad.autograd.mode import mode
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
-from minigrad.formats import RANKS, arranged, check_format, inverse, order_of, preserve_format
+from minigrad.formats import RANKS, arranged, check_format, inverse, order_of, preserve_format, strided
 
 __all__ = [
     "arange",
@@ -200,25 +203,26 @@ def _on(device: Any, make: Any) -> Any:
         return make(module)
 
 
-def zeros(*sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def zeros(
+    *sizes: Any, size: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """Zeros: `zeros(2, 3)`, `zeros((2, 3))` or `zeros(size=(2, 3))`."""
     return _filled("zeros", size_of(sizes if size is None else (size,), "zeros"), dtype, device, requires_grad)
 
 
-def ones(*sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def ones(
+    *sizes: Any, size: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """Ones: `ones(2, 3)`, `ones((2, 3))` or `ones(size=(2, 3))`."""
     return _filled("ones", size_of(sizes if size is None else (size,), "ones"), dtype, device, requires_grad)
 
 
 def empty(
-    *sizes: Any,
-    size: Any = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-    pin_memory: bool = False,
-) -> Any:
+    *sizes: Any, size: Any = None, memory_format: Any = None, dtype: Any = None, layout: Any = strided,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """A tensor with whatever values the memory held; its shape is given as for `zeros`."""
     check_format("empty", memory_format)
     if memory_format is preserve_format:
@@ -229,7 +233,10 @@ def empty(
     return made
 
 
-def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """`fill_value` everywhere; its kind decides the dtype (bool, int64 or the default dtype) unless one is given."""
     if isinstance(fill_value, Variable):
         fill_value = fill_value.item()  # type: ignore[attr-defined]
@@ -261,7 +268,9 @@ def _like(make: Any) -> Any:
         input: Any,
         *args: Any,
         dtype: Any = None,
+        layout: Any = strided,
         device: Any = None,
+        pin_memory: bool = False,
         requires_grad: bool = False,
         memory_format: Any = None,
         **value: Any,
@@ -290,14 +299,9 @@ zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(
 
 
 def arange(
-    start: Any = 0,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Any:
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """start, start + step, ... up to `end`, which is left out; `arange(end)` starts at 0. int64 if all are ints."""
     if end is None:
         start, end = 0, start
@@ -322,8 +326,9 @@ def arange(
 
 
 def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    start: Any, end: Any, steps: int, *, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """`steps` values from `start` to `end`, both included, evenly spaced."""
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
@@ -342,7 +347,10 @@ def _linspace(module: Any, start: float, end: float, steps: int, kind: Any) -> A
     return module.where(index < steps // 2, forwards, backwards) if steps > 1 else forwards
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """The identity matrix, n x m."""
     for name, size in (("n", n), ("m", m)):
         if size is not None and size < 0:

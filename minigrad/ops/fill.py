@@ -101,16 +101,16 @@ def zero_(self: Any) -> Any:
     return self
 
 
-def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
-    """Take over the values of `src`, broadcast to this shape and cast to this dtype, from any device."""
-    if not isinstance(src, Variable):
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
-    check_writable(self, [src])
-    if src is not self:
-        check_memory(self.array, self, [src])
-    _check_broadcast(src.array.shape, self.array.shape)
-    source = src.to(self)
-    if mode.grad and (wants_grad(self) or wants_grad(src)):
+def copy_(self: Any, other: Any, non_blocking: bool = False) -> Any:
+    """Take over the values of `other`, broadcast to this shape and cast to this dtype, from any device."""
+    if not isinstance(other, Variable):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}")
+    check_writable(self, [other])
+    if other is not self:
+        check_memory(self.array, self, [other])
+    _check_broadcast(other.array.shape, self.array.shape)
+    source = other.to(self)
+    if mode.grad and (wants_grad(self) or wants_grad(other)):
         return write(self, replaced(self, source), "copy_")
     self.array[...] = source.array
     bump(self)

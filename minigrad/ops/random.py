@@ -7,7 +7,7 @@ tensor has no history.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigrad import backend
@@ -15,7 +15,7 @@ from minigrad.autograd.mode import mode
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.autograd.views import bump, move_history
-from minigrad.formats import contiguous_format
+from minigrad.formats import contiguous_format, strided
 from minigrad.kernels import choices, draws
 from minigrad.ops import create
 from minigrad.ops.expand import broadcast_shape
@@ -44,44 +44,33 @@ def _new(draw: Callable[..., Any], size: tuple[Any, ...], generator: Any, dtype:
 
 
 def rand(
-    *sizes: Any,
-    size: Any = None,
-    generator: Any = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Any:
+    *sizes: Any, size: Any = None, generator: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """Numbers uniform on [0, 1), of shape `size`."""
     return _new(draws.uniform_, sizes if size is None else (size,), generator, dtype, device, requires_grad)
 
 
 def randn(
-    *sizes: Any,
-    size: Any = None,
-    generator: Any = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Any:
+    *sizes: Any, size: Any = None, generator: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """Standard normal numbers, of shape `size`."""
     return _new(draws.normal_, sizes if size is None else (size,), generator, dtype, device, requires_grad)
 
 
 def randint(
     *bounds: int, low: int = 0, high: int | None = None, size: Any = None, generator: Any = None,
-    dtype: Any = backend.int64, device: Any = None, requires_grad: bool = False,
+    dtype: Any = backend.int64, layout: Any = strided, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Integers of [low, high): `randint(high, size)` or `randint(low, high, size)`; int64 unless `dtype` is given."""
     rest = list(bounds)
     if size is None and rest and not isinstance(rest[-1], int):
         size = rest.pop()
-    if rest and high is None:
-        high = rest.pop()
-    low = rest.pop() if rest else low
-    if rest or high is None or size is None:
-        raise TypeError(
-            "randint() received an invalid combination of arguments: expected (high, size) or (low, high, size)"
-        )
+    if size is None:
+        raise TypeError("randint() received an invalid combination of arguments: expected a size after the bounds")
+    low, high = _bounds("randint", rest, low, high)
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
 
@@ -92,40 +81,53 @@ def randint(
 
 
 def randperm(
-    n: int, *, generator: Any = None, dtype: Any = backend.int64, device: Any = None, requires_grad: bool = False
-) -> Any:
+    n: int, *, generator: Any = None, dtype: Any = backend.int64, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """The integers 0 ... n-1 in random order."""
     array = choices.randperm(_engine(generator), n, backend.numpy_dtype(dtype))
     return create.leaf(array if device is None else backend.move(array, device), requires_grad)
 
 
 def rand_like(
-    input: Any, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    memory_format: Any = None,
+    input: Any, *, generator: Any = None, memory_format: Any = None, dtype: Any = None, layout: Any = strided,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Numbers uniform on [0, 1), of the shape, dtype and device of `input`."""
     return _like(draws.uniform_, input, generator, dtype, device, requires_grad, memory_format)
 
 
 def randn_like(
-    input: Any, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    memory_format: Any = None,
+    input: Any, *, generator: Any = None, memory_format: Any = None, dtype: Any = None, layout: Any = strided,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Standard normal numbers, of the shape, dtype and device of `input`."""
     return _like(draws.normal_, input, generator, dtype, device, requires_grad, memory_format)
 
 
 def randint_like(
-    input: Any, low: int, high: int | None = None, *, generator: Any = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False, memory_format: Any = None,
+    input: Any, *bounds: int, low: int = 0, high: int | None = None, generator: Any = None, memory_format: Any = None,
+    dtype: Any = None, layout: Any = strided, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
-    """Integers of [0, low), or of [low, high), of the shape, dtype and device of `input`."""
-    start, end = (0, low) if high is None else (low, high)
+    """Integers of [0, high), or of [low, high), of the shape, dtype and device of `input`."""
+    start, end = _bounds("randint_like", bounds, low, high)
 
     def draw(engine: Any, array: Any) -> None:
         choices.random_(engine, array, start, end)
 
     return _like(draw, input, generator, dtype, device, requires_grad, memory_format)
+
+
+def _bounds(name: str, bounds: Sequence[int], low: int, high: int | None) -> tuple[int, int]:
+    """The bounds in `name(high)` and `name(low, high)`, given in their places or by name."""
+    rest = list(bounds)
+    if rest and high is None:
+        high = rest.pop()
+    low = rest.pop() if rest else low
+    if rest or high is None:
+        raise TypeError(f"{name}() received an invalid combination of arguments: expected (high) or (low, high)")
+    return low, high
 
 
 def _like(
@@ -140,8 +142,8 @@ def _like(
 
 
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False,
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None,
+    layout: Any = strided, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Normal numbers: of shape `size` with one mean and one standard deviation, or one for each element of the tensors
     `mean` and `std`, broadcast together."""

@@ -8,6 +8,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
+from minigrad.kernels import places
 from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
 
@@ -61,13 +62,30 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     return wrap(sums.astype(weights.array.dtype if weights.array.dtype == np.float32 else np.float64, copy=False))
 
 
+def _sorted_by(sequence: Any, sorter: Any, xp: Any) -> Any:
+    if sorter.shape != sequence.shape:
+        raise RuntimeError(
+            f"torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+            f"{list(sequence.shape)}and got sorter tensor {list(sorter.shape)}"
+        )
+    if sorter.dtype != xp.int64:
+        raise RuntimeError(
+            f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
+            f"{backend.dtype_of(sorter).type_name}"
+        )
+    if places.first_outside(sorter, 0, sequence.shape[-1]) is not None:
+        raise RuntimeError("torch.searchsorted(): sorter index out of range")
+    return xp.take_along_axis(sequence, sorter, -1)
+
+
 def searchsorted(
-    sorted_sequence: Any, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None
-) -> Any:
+    sorted_sequence: Any, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
+    sorter: Any = None,
+) -> Any:  # fmt: skip
     """Where `input` (a tensor or a number) would go in `sorted_sequence`, which is sorted along its last dim.
 
     The first place that keeps the order, with `right` (or side="right") the last one. If the sequence has more than one
-    dim, `input` has the same ones but the last.
+    dim, `input` has the same ones but the last. A `sorter` holds the indices that sort a sequence which is not sorted.
     """
     if side not in (None, "left", "right"):
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
@@ -90,6 +108,8 @@ def searchsorted(
             f"value tensor {list(values.shape)}"
         )
     refuse_bool(sequence, "searchsorted_out_cpu")
+    if sorter is not None:
+        sequence = _sorted_by(sequence, sorter.array, xp)
     where = "right" if right or side == "right" else "left"
     if sequence.ndim == 1:
         places = xp.searchsorted(sequence, values, where)

@@ -14,7 +14,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
-from minigrad.autograd.variable import Variable, unwrap
+from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.formats import contiguous_format
 from minigrad.ops.cast import clone, contiguous
 from minigrad.ops.dims import normalize_dim, normalize_dims
@@ -74,10 +74,24 @@ def fresh_view_to(input, shape: tuple):
     return input.reshape(shape)
 
 
-@Op(view=True)
-def view_as_dtype(input, dtype: backend.dtype):
-    """The bytes of the memory, read as `dtype`."""
-    return input.view(backend.numpy_dtype(dtype))
+def view_as_dtype(input: Any, dtype: backend.dtype) -> Any:
+    """The bytes of the memory, read as `dtype`: with no history, as a detached tensor.
+
+    RuntimeError unless the last dim is contiguous and holds whole elements of that dtype.
+    """
+    array, want = input.array, backend.numpy_dtype(dtype)
+    size, how = array.itemsize, f"to view {input.dtype.type_name} as {dtype.type_name} (different element sizes)"
+    if want.itemsize != size:
+        if not array.ndim:
+            raise RuntimeError(f"self.dim() cannot be 0 {how}")
+        if array.shape[-1] * size % want.itemsize:
+            ratio = want.itemsize // size
+            raise RuntimeError(f"self.size(-1) must be divisible by {ratio} {how}, but got {array.shape[-1]}")
+        if array.strides[-1] != size and array.size:
+            raise RuntimeError(f"self.stride(-1) must be 1 {how}, but got {array.strides[-1] // size}")
+    result = wrap(array.view(want))
+    result.counter = input.counter
+    return result
 
 
 for _op in (view_to, fresh_view_to):
@@ -106,13 +120,13 @@ def resolved(shape: Shape, count: int) -> Shape:
     return tuple([count // rest if n == -1 else n for n in shape])
 
 
-def view(input: Any, *args: Any, size: Any = None) -> Any:
+def view(input: Any, *args: Any, size: Any = None, dtype: Any = None) -> Any:
     """The elements in another shape (one -1 is inferred), sharing the memory; or given a dtype, the bytes read as it.
 
     RuntimeError if the shape holds another number of elements, or if the strides forbid it: then `reshape` copies.
     """
-    if len(args) == 1 and isinstance(args[0], backend.dtype):
-        return view_as_dtype(input, args[0])
+    if dtype is not None or (len(args) == 1 and isinstance(args[0], backend.dtype)):
+        return view_as_dtype(input, args[0] if dtype is None else dtype)
     return view_to(input, resolved(numbers("view", "size", args, size), input.array.size))
 
 
@@ -373,4 +387,9 @@ diagonal.derivative(input=lambda g, offset, dim1, dim2, input_shape: put_diagona
 put_diagonal.derivative(input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))
 
 
-moveaxis, swapaxes, swapdims = movedim, transpose, transpose
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """`transpose`, by NumPy's name."""
+    return transpose(input, axis0, axis1)
+
+
+moveaxis, swapdims = movedim, transpose

@@ -62,6 +62,9 @@ def placed(d: Draw) -> Sample:
     sequence = np.sort(d.floats((*rows, d.size(1, 5)), ties=True), axis=-1)
     wanted = d.floats((*rows, d.size(0, 3)) if rows else d.shape(max_dims=3), ties=True)
     options: dict[str, Any] = d.one_of({}, {"right": True}, {"side": "right"}, {"side": "left"}, {"out_int32": True})
+    if d.flag():  # given unsorted, with the indices that sort it
+        sorter = np.argsort(d.rng().random(sequence.shape), axis=-1)
+        options["sorter"], sequence = np.argsort(sorter, axis=-1), np.take_along_axis(sequence, sorter, -1)
     return Sample(Fixed(sequence), Fixed(wanted), **options)
 
 
