@@ -93,6 +93,68 @@ _ALL = [
     *_many("Conv2d(4, 3, 3)", IMAGES[1:]),
     *_many("Conv1d(4, 3, 3)\n Conv1d(4, 3, 2, padding='same', padding_mode='circular')", (2, 4, 7)),
     *_many("Conv3d(2, 3, (2, 3, 1), padding=1)", (2, 2, 3, 4, 3)),
+    *_many(
+        """
+        ConvTranspose2d(4, 3, 3)
+        ConvTranspose2d(4, 6, (3, 2), stride=(2, 3), padding=1, output_padding=(1, 2), groups=2, bias=False)
+        ConvTranspose2d(4, 3, 2, 2, dilation=(2, 3), output_padding=(1, 0))
+        """,
+        IMAGES,
+    ),
+    *_many("ConvTranspose2d(4, 3, 3)", IMAGES[1:]),
+    *_many("ConvTranspose1d(4, 3, 3, 2)", (2, 4, 7)),
+    *_many("ConvTranspose3d(2, 3, (2, 3, 1), padding=1, stride=2)", (2, 2, 3, 4, 3)),
+    *_many("Unfold((3, 2), padding=1, stride=2)\n Unfold(2, dilation=2)", IMAGES),
+    *_many("Fold((7, 6), (3, 2), dilation=1, padding=1, stride=2)", (3, 12, 16)),
+    # padding
+    *_many(
+        """
+        ReflectionPad2d(2)
+        ReflectionPad2d((1, 0, 2, 1))
+        ReplicationPad2d((1, 2, 0, 3))
+        CircularPad2d(2)
+        ConstantPad2d((1, -1, 2, 0), 0.5)
+        ConstantPad2d(1, 3)
+        ZeroPad2d((1, 0, 2, 1))
+        ZeroPad2d(2)
+        """,
+        IMAGES,
+    ),
+    *_many(
+        """
+        ReflectionPad1d(2)
+        ReplicationPad1d((1, 2))
+        CircularPad1d((3, 0))
+        ConstantPad1d(1, -2.5)
+        ZeroPad1d(3)
+        """,
+        (2, 4, 7),
+    ),
+    *_many(
+        """
+        ReflectionPad3d(1)
+        ReplicationPad3d((1, 2, 0, 1, 3, 0))
+        CircularPad3d(1)
+        ConstantPad3d((1, 2, 0, 1, 3, 0), 1.5)
+        ZeroPad3d(1)
+        """,
+        (2, 2, 3, 4, 3),
+    ),
+    # resampling
+    *_many(
+        """
+        Upsample(scale_factor=2)
+        Upsample((5, 9), mode="bilinear")
+        Upsample(scale_factor=(1.5, 2), mode="bicubic", align_corners=True)
+        Upsample(scale_factor=1.7, mode="nearest-exact", recompute_scale_factor=True)
+        UpsamplingNearest2d((14, 3))
+        UpsamplingBilinear2d(scale_factor=2)
+        PixelShuffle(2)
+        ChannelShuffle(2)
+        """,
+        IMAGES,
+    ),
+    *_many("PixelUnshuffle(3)", (2, 1, 6, 3)),
     # pooling
     *_many(
         """
@@ -103,11 +165,25 @@ _ALL = [
         AdaptiveAvgPool2d(1)
         AdaptiveAvgPool2d((3, 4))
         AdaptiveAvgPool2d((None, 2))
+        AdaptiveMaxPool2d(1)
+        AdaptiveMaxPool2d((3, 4), return_indices=True)
+        AdaptiveMaxPool2d((None, 4))
+        FractionalMaxPool2d(2, output_size=(3, 2))
+        FractionalMaxPool2d((2, 3), output_ratio=(0.5, 0.4), return_indices=True)
+        LPPool2d(1, 2)
+        LPPool2d(float("inf"), (2, 3), 2, ceil_mode=True)
         """,
         IMAGES,
     ),
     *_many("MaxPool1d(2, padding=1)\n AvgPool1d(3, 2, 1)\n AdaptiveAvgPool1d(3)", (2, 4, 7)),
+    *_many("AdaptiveMaxPool1d(3)\n LPPool1d(1, 3, 2)", (2, 4, 7)),
     *_many("MaxPool3d(2, 1)\n AvgPool3d(2, 1)\n AdaptiveAvgPool3d((1, 2, 3))", (2, 2, 3, 4, 3)),
+    *_many("AdaptiveMaxPool3d((1, 2, 3))\n FractionalMaxPool3d(1, 2)\n LPPool3d(1, 2)", (2, 2, 3, 4, 3)),
+    *_many("LPPool1d(2, 3)\n LPPool1d(3, 2, 1, ceil_mode=True)", (2, 4, 7), unit=True),
+    *_many("LPPool2d(2, (2, 3))", IMAGES, unit=True),
+    *_many("MaxUnpool1d(2)\n MaxUnpool1d(3, 2, padding=1)", (1, 2, 1), (1, 2, 1), indices={1: 2}),
+    *_many("MaxUnpool2d((2, 3))", (2, 2, 1, 1), (2, 2, 1, 1), indices={1: 6}),
+    *_many("MaxUnpool3d(2)", (2, 2, 1, 1, 1), (2, 2, 1, 1, 1), indices={1: 8}),
     # activations
     *_many(
         """

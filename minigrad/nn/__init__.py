@@ -5,4 +5,4 @@ from minigrad.nn.module import Module
 from minigrad.nn.modules import *
 from minigrad.nn.modules import module as _module
 from minigrad.nn.parallel import DataParallel
-from minigrad.nn.parameter import Buffer, Parameter
+from minigrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter

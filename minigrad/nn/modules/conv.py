@@ -1,4 +1,4 @@
-"""Convolution layers over one, two and three dimensions."""
+"""Convolution layers, and transposed ones, over one, two and three dimensions."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
 from minigrad.ops import create
 
-__all__ = ["Conv1d", "Conv2d", "Conv3d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _ConvNd(Module):
-    """What the three have in common. Weight (out_channels, in_channels / groups, *kernel_size) and bias start uniform
-    on
-    +-1/sqrt(in_channels / groups * product of the kernel's sizes)."""
+    """What they all have in common.
+
+    Weight (out_channels, in_channels / groups, *kernel_size) and bias start uniform on +-1/sqrt(fan), where fan is the
+    product of the weight's sizes after the first.
+    """
 
     dimensions: ClassVar[int]
+    transposed: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -49,11 +52,11 @@ class _ConvNd(Module):
         self.stride = self._each(stride)
         self.padding: Any = padding if isinstance(padding, str) else self._each(padding)
         self.dilation = self._each(dilation)
+        self.output_padding = self._each(0)
         self.groups = groups
         self.padding_mode = padding_mode
         self._check_padding()
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(create.empty(shape, device=device, dtype=dtype))
+        self.weight = Parameter(create.empty(self._weight_shape(), device=device, dtype=dtype))
         self.register_parameter(
             "bias", Parameter(create.empty(out_channels, device=device, dtype=dtype)) if bias else None
         )
@@ -62,6 +65,10 @@ class _ConvNd(Module):
     def _each(self, value: Any) -> tuple[int, ...]:
         """A number for each dimension."""
         return (value,) * self.dimensions if isinstance(value, int) else tuple(value)
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        first, second = (self.in_channels, self.out_channels)[:: 1 if self.transposed else -1]
+        return first, second // self.groups, *self.kernel_size
 
     def _check_padding(self) -> None:
         if isinstance(self.padding, str):
@@ -103,6 +110,8 @@ class _ConvNd(Module):
             parts.append(f"padding={self.padding}")
         if self.dilation != (1,) * len(self.dilation):
             parts.append(f"dilation={self.dilation}")
+        if self.output_padding != (0,) * len(self.output_padding):
+            parts.append(f"output_padding={self.output_padding}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
         if self.bias is None:
@@ -131,5 +140,89 @@ class Conv2d(_ConvNd):
 
 class Conv3d(_ConvNd):
     """Convolution of (N, C, D, H, W) or (C, D, H, W); see `F.conv2d`, and Conv2d for the arguments."""
+
+    dimensions = 3
+
+
+class _ConvTransposeNd(_ConvNd):
+    """The transpose of a convolution from `out_channels` to `in_channels`: a stride makes the output larger.
+
+    Convolutions with strides take several sizes to one; `output_padding` says how much larger than the smallest of them
+    the output is, or a call does: `layer(input, output_size)`, with or without the dimensions before the spatial ones.
+    Weight (in_channels, out_channels / groups, *kernel_size).
+    """
+
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        padding = self._each(padding)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        )
+        self.output_padding = self._each(output_padding)
+
+    def forward(self, input: Any, output_size: Any = None) -> Any:
+        conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.dimensions - 1]
+        extra = self.output_padding if output_size is None else self._extra(input, tuple(output_size))
+        return conv(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+
+    def _extra(self, input: Any, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        """How much larger than the smallest output one of sizes `wanted` is; ValueError for sizes that cannot be."""
+        n, before = self.dimensions, 2 if input.dim() == self.dimensions + 2 else 1
+        sizes = wanted[before:] if len(wanted) == before + n else wanted
+        if len(sizes) != n:
+            raise ValueError(
+                f"ConvTranspose{n}D: for {input.dim()}D input, output_size must have {n} or {before + n} elements "
+                f"(got {len(sizes)})"
+            )
+        smallest = [
+            (m - 1) * s - 2 * p + d * (k - 1) + 1
+            for m, s, p, d, k in zip(
+                input.shape[before:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+            )
+        ]
+        largest = [m + s - 1 for m, s in zip(smallest, self.stride, strict=True)]
+        if any(not low <= m <= high for low, m, high in zip(smallest, sizes, largest, strict=True)):
+            raise ValueError(
+                f"requested an output size of {sizes}, but valid sizes range from {smallest} to {largest} (for an "
+                f"input of {input.shape[2:]})"
+            )
+        return tuple([m - low for m, low in zip(sizes, smallest, strict=True)])
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """Transposed convolution of (N, C, L) or (C, L); see ConvTranspose2d for the arguments."""
+
+    dimensions = 1
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """Transposed convolution of (N, C, H, W) or (C, H, W); see `F.conv_transpose2d`.
+
+    `kernel_size`, `stride`, `padding`, `output_padding` and `dilation` are a number or one for each dimension.
+    ValueError for another `padding_mode` than "zeros".
+    """
+
+    dimensions = 2
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """Transposed convolution of (N, C, D, H, W) or (C, D, H, W); see ConvTranspose2d for the arguments."""
 
     dimensions = 3
