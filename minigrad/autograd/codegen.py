@@ -66,6 +66,8 @@ def _signature(d: Declaration) -> str:
             parts.append("*")
             star = True
         parts.append(p.name if p.default is p.empty else f"{p.name}=default_{p.name}")
+    if d.write_out is not None:
+        parts += ["out=None"] if star else ["*", "out=None"]
     return ", ".join(parts)
 
 
@@ -85,6 +87,8 @@ def recorder_source(d: Declaration) -> str:
     text = _Lines()
     text(f"def {d.name}({_signature(d)}):")
     text.depth += 1
+    if d.write_out is not None:
+        _hand_on_out(d, text)
     if d.variadic:
         _unwrap_variadic(d, text)
     else:
@@ -94,6 +98,13 @@ def recorder_source(d: Declaration) -> str:
     _compute(d, text)
     _wrap_outputs(d, text)
     return str(text)
+
+
+def _hand_on_out(d: Declaration, text: _Lines) -> None:
+    by_name = [p.name for p in d.params if p.kind is p.KEYWORD_ONLY]
+    by_place = [f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name for p in d.params if p.name not in by_name]
+    named = ", ".join(f"'{name}': {name}" for name in by_name)
+    text.block("if out is not None:", f"return write_out(out, {d.name}, {_tuple(by_place)}, {{{named}}})")
 
 
 def _unwrap(d: Declaration, text: _Lines) -> None:

@@ -27,6 +27,7 @@ class Declaration:
     node_name: str
     rules: dict[str, Rule] = field(default_factory=dict)  # by operand
     joint: Rule | None = None  # one rule that returns the gradients of all operands in `rules`
+    write_out: Callable[..., Any] | None = None  # what a call with `out=` is handed to, if the op takes it
 
     @property
     def operands(self) -> list[str]:

@@ -189,6 +189,7 @@ def _compile(declaration: Declaration, namespace: dict[str, Any]) -> Any:
         need_tensors=need_tensors,
         number_error=number_error,
         shape_error=shape_error,
+        write_out=declaration.write_out,
         next_sequence=next_sequence,
         modified=modified,
         NUMBERS=frozenset((int, float)),  # a Python bool is looked at by `promote`

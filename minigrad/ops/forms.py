@@ -1,0 +1,135 @@
+"""The forms of an operation beside the function: a method of a tensor, the method's in-place twin, and `out=`.
+
+    @forms(in_place=True)
+    @Op
+    def exp(input): ...
+
+gives `exp(x, out=y)`, `x.exp()` and `x.exp_()`, and the same of its aliases: `tensor_ops` and `tensor_inplace` bind
+what the public names of `ops` declare. Without `@forms` there is the function alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from minigrad import backend
+from minigrad.autograd.mode import mode, no_grad
+from minigrad.autograd.node import wants_grad
+from minigrad.autograd.variable import Variable
+from minigrad.ops.inplace import check_memory, check_writable, write
+
+__all__: list[str] = []
+
+OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+
+
+class Forms(NamedTuple):
+    """What `forms` declares; see there."""
+
+    method: bool = False
+    in_place: bool | str = False
+
+
+def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str = True) -> Callable[[Any], Any]:
+    """Declare in which other forms torch offers a function.
+
+    method    as a method, if its first parameter is the tensor
+    in_place  as a method that writes into the tensor, with an underscore; of a view a str, torch's name for the node
+    out       with the parameter `out`, a tensor to write the result to, or a tuple of them; "exact" if its dtype must be
+              that of the result, else the result is cast
+    """
+
+    def declare(function: Any) -> Any:
+        if out:
+            function = _taking_out(function, exact=out == "exact")
+        function.forms = Forms(method, in_place)
+        return function
+
+    return declare
+
+
+def forms_of(function: Any) -> Forms:
+    """What was declared of a function."""
+    return getattr(function, "forms", Forms())
+
+
+def method_of(function: Any) -> Any:
+    """The function as methods call it, which take no `out`."""
+    return getattr(function, "__wrapped__", function)
+
+
+def _taking_out(function: Any, exact: bool) -> Any:
+    """The function with the parameter `out`: an op's recorder learns it, any other is called by one that knows it."""
+    signature = inspect.signature(function)
+    signature = signature.replace(parameters=[*signature.parameters.values(), OUT])
+    if (declaration := getattr(function, "declaration", None)) is not None:
+        declaration.write_out = functools.partial(write_out, exact=exact)
+        function.__signature__ = signature
+        return function
+
+    @functools.wraps(function)
+    def with_out(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return function(*args, **kwargs)
+        return write_out(out, function, args, kwargs, exact=exact)
+
+    with_out.__signature__ = signature  # type: ignore[attr-defined]
+    return with_out
+
+
+def write_out(out: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, exact: bool) -> Any:
+    """Call `function` and write what it returns to `out`, which is returned; nothing is recorded.
+
+    RuntimeError if a gradient is wanted, or a result cannot be cast to the dtype of its tensor.
+    """
+    name = function.__name__
+    several = isinstance(out, (tuple, list))
+    outs = [*out] if several else [out]
+    inputs = [v for a in (*args, *kwargs.values()) for v in (a if isinstance(a, (tuple, list)) else (a,))]
+    inputs = [v for v in inputs if isinstance(v, Variable)]
+    for t in outs:
+        if not isinstance(t, Variable):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(t).__name__}")
+    if mode.grad and any(wants_grad(t) for t in (*inputs, *outs)):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            f"arguments requires grad."
+        )
+    with no_grad():
+        results = function(*args, **kwargs)
+        if several != isinstance(results, tuple):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - out must be "
+                f"{'a tuple of tensors, as the results are' if not several else 'a Tensor, as the result is'}"
+            )
+        for target, result in zip(outs, results if several else (results,), strict=True):
+            _write(target, result, name, inputs, exact)
+    if not several:
+        return out
+    return type(results)(*outs) if hasattr(results, "_fields") else tuple(outs)
+
+
+def _write(target: Any, result: Any, name: str, inputs: list[Any], exact: bool) -> None:
+    """Put a result into a tensor, which takes on its shape, with torch's warning if it was not empty."""
+    have, need = backend.dtype_of(result.array), backend.dtype_of(target.array)
+    if exact and have is not need:
+        raise RuntimeError(f"Expected out tensor to have dtype {have.c_name}, but got {need.c_name} instead")
+    check_writable(target)
+    if target.array.shape != result.array.shape:
+        if target.array.size:
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(target.array.shape)}, which "
+                f"does not match the required output shape {list(result.array.shape)}. This behavior is deprecated, "
+                f"and in a future PyTorch release outputs will not be resized unless they have zero elements. You can "
+                f"explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                UserWarning,
+                stacklevel=5,
+            )
+        target.array = backend.module_of(target.array).empty(result.array.shape, target.array.dtype)
+    else:
+        check_memory(target.array, target, inputs)
+    write(target, result, name)
