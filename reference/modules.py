@@ -276,6 +276,8 @@ _ALL = [
     *_many("BatchNorm3d(4)", (2, 4, 2, 2, 2)),
     # embedding and recurrence
     *_many("Embedding(7, 3)\n Embedding(7, 3, padding_idx=-2)", (4, 5), indices={0: 7}),
+    *_many("EmbeddingBag(7, 3)\n EmbeddingBag(7, 3, mode='max', padding_idx=-2)", (4, 5), indices={0: 7}),
+    *_many("EmbeddingBag(7, 3, 1.0, mode='sum')\n EmbeddingBag(7, 3, norm_type=1.0)", (4, 5), indices={0: 7}),
     *_many("Embedding(7, 3, max_norm=1.0)\n Embedding(7, 3, scale_grad_by_freq=True)", (4, 5), indices={0: 7}),
     *_many(
         """
@@ -364,6 +366,7 @@ _ALL = [
         (4, 3),
         (4, 3),
     ),
+    *_many("CTCLoss()\n CTCLoss(2, 'none', True)", (6, 2, 3), (2, 2), (2,), (2,), indices={1: 2, 2: 7, 3: 3}),
     *_many("MarginRankingLoss(0.5)", (4,), (4,), (4,)),
     *_many("CosineEmbeddingLoss(-0.5, reduction='none')", (4, 3), (4, 3), (4,), indices={2: 2}),
     *_many("MultiMarginLoss()\n MultiMarginLoss(2, 0.5, reduction='sum')", (4, 3), (4,), indices={1: 3}),

@@ -32,6 +32,7 @@ from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.classification import cross_entropy, nll_loss
 from minigrad.ops.columns import fold, unfold
 from minigrad.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from minigrad.ops.ctc import ctc_loss
 from minigrad.ops.distance import cosine_similarity, pairwise_distance, pdist
 from minigrad.ops.dropout import (
     alpha_dropout,
@@ -44,6 +45,7 @@ from minigrad.ops.dropout import (
 from minigrad.ops.einsum import einsum
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.embedding import embedding, one_hot
+from minigrad.ops.embedding_bag import embedding_bag
 from minigrad.ops.extrema import clamp_min
 from minigrad.ops.gated import glu, prelu, rrelu
 from minigrad.ops.grid import affine_grid, grid_sample
@@ -104,7 +106,7 @@ __all__ = [
     "scaled_dot_product_attention", "pdist", "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss",
     "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
     "triplet_margin_loss", "triplet_margin_with_distance_loss", "gaussian_nll_loss", "poisson_nll_loss",
-    "local_response_norm", "multi_head_attention_forward",
+    "local_response_norm", "multi_head_attention_forward", "ctc_loss", "embedding_bag",
     "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample",
     "upsample_bilinear", "upsample_nearest", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "fractional_max_pool2d", "fractional_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d",

@@ -83,11 +83,12 @@ def embedding(
             raise AssertionError(f"Padding_idx must be within num_embeddings\ngot {padding_idx} for {n} rows")
         padding_idx %= n
     if max_norm is not None:
-        _renormalize(weight, input.array, max_norm, norm_type)
+        renormalize(weight, input.array, max_norm, norm_type)
     return rows(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq)
 
 
-def _renormalize(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
+def renormalize(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
+    """Scale the rows that are used, in place, to a `norm_type` norm of at most `max_norm`."""
     table = weight.array
     if table.ndim != 2:
         raise RuntimeError(

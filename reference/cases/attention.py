@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
+
 from reference.case import SUMS, Case, Fixed, Sample
 from reference.strategies import Draw, Recipe
 
@@ -93,6 +96,39 @@ def headed(d: Draw) -> Sample:
     )
 
 
+def bags(d: Draw) -> Sample:
+    """embedding_bag(indices, weight, offsets, ...), bags being empty too."""
+    n, features, mode = d.size(1, 5), d.size(1, 3), d.one_of("sum", "mean", "max")
+    options: dict[str, Any] = {"mode": mode}
+    weight = d.floats((n, features), ties=mode == "max")
+    if d.flag():
+        options["padding_idx"] = d.size(-n, n - 1)
+    if d.flag():
+        indices, offsets = d.labels((d.size(1, 4), d.size(1, 4)), n), None
+    else:
+        indices = d.labels((d.size(1, 6),), n)
+        offsets = np.sort(d.ints((d.size(1, 4),), 0, len(indices)))
+        offsets[0] = 0
+        if d.flag() and len(offsets) > 1:
+            options["include_last_offset"], offsets[-1] = True, len(indices)
+    if mode == "sum" and d.flag():
+        options["per_sample_weights"] = d.floats(indices.shape)
+    return Sample(indices, weight, offsets, **options)
+
+
+def by_frequency(T: Any, indices: Any, weight: Any) -> Any:
+    """The sums of bags, gradients divided by frequencies: torch's own function divides some by those of another row."""
+    if T is torch:
+        return T.nn.functional.embedding(indices, weight, scale_grad_by_freq=True).sum(1)
+    return T.nn.functional.embedding_bag(indices, weight, mode="sum", scale_grad_by_freq=True)
+
+
+BAGS = {
+    "grad_fn": "composed of other operations than torch's",
+    "verdict": "torch does not look at the order of offsets, nor at dtypes that differ",
+    "dtypes": "torch has kernels for some pairs of dtypes only",
+    "second_order": "torch has none",
+}
 HEADED = {
     **ONE_OP,
     "verdict": "composed of operations that are tested one by one, and after checks that torch's has too",
@@ -103,6 +139,15 @@ HEADED = {
 
 CASES = [
     Case("nn.functional.multi_head_attention_forward", headed, tolerance=SUMS, skip=HEADED),
+    Case("nn.functional.embedding_bag", bags, tolerance=SUMS, skip=BAGS),
+    Case(
+        "nn.functional.embedding_bag",
+        lambda d: Sample(d.labels((d.size(1, 4), d.size(1, 4)), 3), d.floats((3, d.size(1, 3)))),
+        "by frequency",
+        call=by_frequency,
+        tolerance=SUMS,
+        skip=BAGS | {"finite_difference": "the gradient is another one by definition"},
+    ),
     Case("nn.functional.scaled_dot_product_attention", attended(1), tolerance=SUMS, skip=ONE_OP),
     Case("nn.functional.scaled_dot_product_attention", attended(2), "heads", tolerance=SUMS, skip=FUSED),
     Case("nn.functional.scaled_dot_product_attention", attended(2, shared=True), "shared", tolerance=SUMS, skip=FUSED),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.case import SUMS, Case, Fixed, Sample
+from reference.case import SUMS, Case, Fixed, Sample, Tolerance
 from reference.strategies import Draw, Recipe
 
 F = "nn.functional."
@@ -114,6 +114,22 @@ def rows(d: Draw) -> Sample:
     return Sample(x, d.one_of(2.0, 1.0, 3.0, 1.5, inf, 0.0))
 
 
+def spelt(d: Draw) -> Sample:
+    """ctc_loss(log-probabilities, labels, lengths), targets that need more steps than there are among them."""
+    t, n, c, s = d.size(1, 6), d.size(1, 3), d.size(2, 5), d.size(0, 3)
+    x = d.floats((t, n, c))
+    x = x - np.log(np.exp(x).sum(axis=2, keepdims=True))
+    blank = d.one_of(0, c - 1)
+    of_inputs, of_targets = d.ints((n,), 0, t), d.ints((n,), 0, s)
+    labels = d.labels((n, s), c - 1) + (blank == 0)
+    if d.flag():
+        labels = np.concatenate([row[:k] for row, k in zip(labels, of_targets)])
+    options = {"reduction": reduction(d), "zero_infinity": d.flag(), "blank": blank}
+    if d.flag():
+        return Sample(x, labels, of_inputs.tolist(), of_targets.tolist(), **options)
+    return Sample(x, labels, of_inputs, of_targets, **options)
+
+
 def two(d: Draw) -> Sample:
     shapes = d.broadcastable(2, min_side=1)
     x, y = d.floats(shapes[0]), d.floats(shapes[1])
@@ -123,6 +139,16 @@ def two(d: Draw) -> Sample:
 NO_SECOND = {"second_order": "torch has none"}
 CRASH = {"layouts": "torch's gradient reads beyond the memory of some of these"}
 AT_EPS = {"finite_difference": "differentiated as if the variance were not changed"}
+LONG_SUMS = Tolerance(
+    1e-11, 1e-5, reason="the logarithm of a small probability is a large number with many digits lost"
+)
+CTC = {
+    "grad_fn": "with zero_infinity torch ends in a where, and not in its loss",
+    "second_order": "torch has none",
+    "finite_difference": "it is told the gradient of the logits that log_softmax was given",
+    "verdict": "torch looks neither at labels nor at the sizes of targets in two dims",
+    "dtypes": "torch takes labels of any dtype, even as floats",
+}
 CASES = [
     Case(F + "soft_margin_loss", right_or_wrong, tolerance=SUMS),
     Case(F + "hinge_embedding_loss", judged, tolerance=SUMS, kinks_from=CLAMP, skip=COMPOSED),
@@ -137,5 +163,6 @@ CASES = [
     Case(F + "gaussian_nll_loss", little_variance, "eps", tolerance=SUMS, skip={**COMPOSED, **AT_EPS}),
     Case(F + "poisson_nll_loss", counts, tolerance=SUMS, skip=COMPOSED),
     Case(F + "pdist", rows, tolerance=SUMS, skip={**NO_SECOND, **CRASH}),
+    Case(F + "ctc_loss", spelt, tolerance=LONG_SUMS, skip=CTC),
     Case("dist", two, tolerance=SUMS, skip=COMPOSED),
 ]
