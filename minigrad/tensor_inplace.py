@@ -59,6 +59,9 @@ class InPlaceOps(TensorOps):
     ldexp_ = in_place(ops.ldexp, "ldexp_")
     nextafter_ = in_place(ops.nextafter, "nextafter_")
 
+    # norms
+    renorm_ = in_place(ops.renorm, "renorm_")
+
     # special
     digamma_ = in_place(ops.digamma, "digamma_")
     i0_ = in_place(ops.i0, "i0_")

@@ -239,9 +239,12 @@ class TensorOps(LinearOps):
     min = ops.min
 
     # stats
-    norm = ops.norm
     std = ops.std
     var = ops.var
+
+    # norms
+    norm = ops.norm
+    renorm = ops.renorm
 
     # scan
     cumprod = ops.cumprod

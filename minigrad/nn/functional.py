@@ -75,6 +75,7 @@ from minigrad.ops.margin import (
 from minigrad.ops.multihead import multi_head_attention_forward
 from minigrad.ops.native_norm import local_response_norm
 from minigrad.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from minigrad.ops.norms import norm
 from minigrad.ops.pad import pad
 from minigrad.ops.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from minigrad.ops.pool import (
@@ -89,7 +90,6 @@ from minigrad.ops.pool import (
     max_pool3d,
 )
 from minigrad.ops.softmax import log_softmax, softmax, softmin
-from minigrad.ops.stats import norm
 from minigrad.ops.unpool import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [

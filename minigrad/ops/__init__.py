@@ -92,6 +92,8 @@ from minigrad.ops.native_norm import *
 from minigrad.ops.native_norm import __all__ as _native_norm
 from minigrad.ops.normalization import *
 from minigrad.ops.normalization import __all__ as _normalization
+from minigrad.ops.norms import *
+from minigrad.ops.norms import __all__ as _norms
 from minigrad.ops.order import *
 from minigrad.ops.order import __all__ as _order
 from minigrad.ops.pad import *
@@ -185,6 +187,7 @@ __all__ = [
     *_matrix_exp,
     *_native_norm,
     *_normalization,
+    *_norms,
     *_order,
     *_pad,
     *_parts,

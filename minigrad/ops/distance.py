@@ -12,10 +12,11 @@ from minigrad.ops.arithmetic import abs
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.compare import where
 from minigrad.ops.expand import broadcast_tensors
+from minigrad.ops.norms import norm
 from minigrad.ops.reduce import expand_reduced, sum
 from minigrad.ops.rounding import no_slope, sign
 from minigrad.ops.slices import index_select
-from minigrad.ops.stats import norm, norm_slope, vector_norm
+from minigrad.ops.stats import norm_slope, vector_norm
 from minigrad.ops.windows import need_tensor
 
 __all__ = ["cosine_similarity", "dist", "pairwise_distance", "pdist"]

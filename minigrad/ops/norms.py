@@ -1,4 +1,4 @@
-"""torch.linalg's norms, and the condition number, which is one norm times another."""
+"""Norms of vectors and matrices, and the condition number, which is one norm times another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minigrad.ops.shape import moveaxis, unsqueeze
 from minigrad.ops.solve import linalg_inv, zero_pivots
 from minigrad.ops.stats import vector_norm
 
-__all__: list[str] = []
+__all__ = ["norm", "renorm"]
 
 
 def _widened(name: str, input: Any, dtype: backend.dtype | None) -> Any:
@@ -117,6 +117,58 @@ def linalg_norm(
     if (input.ndim if dims is None else len(dims)) == 1 and not isinstance(ord, str):
         return linalg_vector_norm(input, ord, dims, keepdim, dtype=dtype)
     return linalg_matrix_norm(input, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype)
+
+
+# -- torch.norm --------------------------------------------------------------------------------------------------------
+
+
+def norm(
+    input: Any,
+    p: float | str | None = "fro",
+    dim: Dims = None,
+    keepdim: bool = False,
+    dtype: backend.dtype | None = None,
+) -> Any:
+    """The p-norm of the elements over `dim`; p = 2, also called "fro", by default; "nuc" is that of a matrix.
+
+    At 0 the gradient is 0, the subgradient of least norm. RuntimeError for integers, and for a name that is no norm.
+    """
+    if isinstance(p, str):
+        _check_name(p, dim)
+    if p == "nuc":
+        dims = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+        return linalg_matrix_norm(input, p, tuple(dims), keepdim, dtype=dtype)
+    p = 2.0 if p is None or p == "fro" else p
+    if dtype is not None:
+        input = to(input, dtype)
+    return vector_norm(input, float(p), normalize_dims(dim, input.ndim), keepdim)
+
+
+def _check_name(p: str, dim: Dims) -> None:
+    """Names are those of norms of matrices, of which "fro" counts the elements of one dim too."""
+    if isinstance(dim, (tuple, list)) and len(dim) > 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
+    if p not in ("fro", "nuc"):
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+
+
+def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
+    """Each slice across `dim`, scaled down where its p-norm is larger than `maxnorm` to that norm, but for 1e-7."""
+    for name, value in (("p", p), ("maxnorm", maxnorm)):
+        if isinstance(value, complex):
+            raise RuntimeError(f"renorm: {name} must be real-valued")
+    if p <= 0:
+        raise RuntimeError(f"renorm: non-positive-norm not supported\ngot p = {p}")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    kept = normalize_dim(dim, input.ndim)
+    length = vector_norm(input, float(p), tuple([d for d in range(input.ndim) if d != kept]), True)
+    return input * where(length > maxnorm, maxnorm / (length + 1e-7), 1)
+
+
+# -- the condition number ----------------------------------------------------------------------------------------------
 
 
 def linalg_cond(input: Any, p: float | str | None = None) -> Any:

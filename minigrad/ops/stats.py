@@ -13,14 +13,13 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.ops.arithmetic import abs, pow, reciprocal
-from minigrad.ops.cast import to
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dims
-from minigrad.ops.reduce import Dims, expand_reduced, mean_dim, reduced_size
+from minigrad.ops.reduce import expand_reduced, mean_dim, reduced_size
 from minigrad.ops.rounding import sign
 from minigrad.ops.selection import share_of_ties
 
-__all__ = ["norm", "std", "std_mean", "var", "var_mean"]
+__all__ = ["std", "std_mean", "var", "var_mean"]
 
 
 # -- variance ----------------------------------------------------------------------------------------------------------
@@ -210,32 +209,3 @@ def norm_slope(g, input, out, p, dim, keepdim):
 @vector_norm.joint_derivative("input")  # which may say that there is no gradient: where p is 0, torch has none
 def _norm_rule(g, input, out, p, dim, keepdim):
     return (None if p == 0 else norm_slope(g, input, out, p, dim, keepdim),)
-
-
-def norm(
-    input: Any,
-    p: float | str | None = "fro",
-    dim: Dims = None,
-    keepdim: bool = False,
-    dtype: backend.dtype | None = None,
-) -> Any:
-    """The p-norm of the elements over `dim`; p = 2, also called "fro", by default.
-
-    At 0 the gradient is 0, the subgradient of least norm. RuntimeError for integers, and for a name that is no norm.
-    """
-    if isinstance(p, str):
-        _check_name(p, dim)
-    p = 2.0 if p is None or p == "fro" else p
-    if dtype is not None:
-        input = to(input, dtype)
-    return vector_norm(input, float(p), normalize_dims(dim, input.ndim), keepdim)
-
-
-def _check_name(p: str, dim: Dims) -> None:
-    """Names are those of norms of matrices, of which "fro" counts the elements of one dim too."""
-    if isinstance(dim, (tuple, list)) and len(dim) > 2:
-        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
-    if p == "nuc":
-        raise NotImplementedError("norm: the nuclear norm needs singular values, which minigrad has not")
-    if p != "fro":
-        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")

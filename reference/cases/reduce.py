@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf, nan
 from typing import Any
 
+import numpy as np
+
 from reference.case import SUMS, Case, Sample
 from reference.strategies import Draw, Recipe, with_dim, with_dims
 
@@ -74,6 +76,18 @@ def tied_norm(d: Draw) -> Sample:
     return Sample(x, d.one_of(inf, 1), d.dim(x.ndim))
 
 
+def nuclear(d: Draw) -> Sample:
+    """norm(x, "nuc") of matrices well apart from singular ones, at which torch's derivative is large."""
+    shape = d.shape(min_dims=2, max_dims=3, min_side=1, max_side=3)
+    x = d.floats(shape, -1, 1) + 4 * np.eye(*shape[-2:])
+    return Sample(x, "nuc", d.one_of((-2, -1), (len(shape) - 1, len(shape) - 2)), d.flag())
+
+
+def renormalized(d: Draw) -> Sample:
+    x = d.floats(d.shape(min_dims=2, max_dims=3, min_side=1), 0.2, 2)
+    return Sample(x, d.one_of(2, 1, 3.5, inf), d.dim(x.ndim), d.one_of(0.25, 100))
+
+
 def two_tensors(d: Draw) -> Sample:
     return Sample(*d.float_arrays(d.broadcastable(2), ties=True))
 
@@ -137,4 +151,6 @@ CASES = [
     ),
     Case("norm", normed, tolerance=SUMS),
     Case("norm", tied_norm, "ties", tolerance=SUMS),
+    Case("norm", nuclear, "nuclear", tolerance=SUMS, skip={"grad_fn": "composed of other operations here"}),
+    Case("renorm", renormalized, tolerance=SUMS, skip={"grad_fn": "composed of other operations here"}),
 ]
