@@ -49,6 +49,14 @@ t0.detach_()
 t0.mul_(2)
 t2, = T.autograd.grad((t1 * t1).sum(), [t1])""",
     """\
+t0 = T.ones(4, requires_grad=True).abs().squeeze(-1)
+t0.retain_grad()
+t0.squeeze_()
+t1 = t0[1:]
+t1.retain_grad()
+t0.mul_(2)
+(t1 * t1).sum().backward()""",
+    """\
 t0 = T.ones(1, 3)
 t0.add_(t0.squeeze(0))""",
 ]

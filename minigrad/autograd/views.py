@@ -147,12 +147,13 @@ def catch_up(view: Any) -> None:
         before = mode.grad, mode.inference
         set_mode(True, False, mode.watcher)
         try:
-            take_history(view, shown(source, _region_of(view.array, base.array)))
+            now = shown(source, _region_of(view.array, base.array))
         finally:
             set_mode(*before, mode.watcher)
         if source is not base:
-            view.node.edges = [None]
+            now.node.edges = [None]
         view.seen = view.counter[0]
+        take_history(view, now)
 
 
 def take_history(target: Any, source: Any) -> None:

@@ -56,8 +56,8 @@ def in_place_view(op: Callable[..., Any], name: str, node: str) -> Callable[...,
         if mode.grad:
             if value.node is not None:
                 value.node.__class__ = _renamed(value.node.__class__, node)
-            take_history(self, value)
             self.seen = None if self.counter is None else self.counter[0]
+            take_history(self, value)
         return self
 
     twin.__name__ = twin.__qualname__ = name
