@@ -147,7 +147,33 @@ nn.ConvTranspose2d(1, 1, 2, stride=2)(image, (1, 1, 4, 5)).shape
 nn.ConvTranspose2d(1, 1, 2, stride=2, dilation=2)(image[0], [6, 5]).shape
 nn.Upsample(scale_factor=(2, 3), mode='bilinear')(image).shape
 nn.ConvTranspose1d(2, 4, 3, 2, 1, 1, 2, False, 2)
+F.interpolate(image, T.tensor(3)).shape
+F.interpolate(image, np.int64(3)).shape
+F.interpolate(image, (np.int32(3), T.tensor(1))).shape
+F.interpolate(image, scale_factor=np.float32(1.5)).shape
+F.max_pool2d(image, np.int64(2)).shape
+F.conv_transpose2d(image, T.ones(1, 1, 2, 2), stride=np.int64(2)).shape
 nn.Conv2d(2, 4, 3).output_padding, nn.Conv2d(2, 4, 3).transposed, nn.ConvTranspose2d(2, 4, 3).transposed
+""".splitlines()
+
+UNCHANGED = """\
+F.pixel_shuffle(image, 1)
+F.pixel_unshuffle(image, 1)
+F.channel_shuffle(image, 1)
+F.interpolate(image, 2)
+F.interpolate(image, 2, mode='bilinear', antialias=True)
+F.interpolate(image, 2, mode='area')
+F.grid_sample(image, grid[:, :1, :1], align_corners=True)
+F.adaptive_max_pool2d(image, 2)
+F.adaptive_max_pool1d(line, 4)
+F.adaptive_avg_pool2d(image, 2)
+F.max_pool2d(image, 1)
+F.avg_pool2d(image, 1)
+F.lp_pool2d(image, 1, 1)
+F.max_unpool2d(image[:, :, :1, :1], places[:, :, :1, :1], 1)
+T.constant_pad_nd(image, (0, 0))
+F.pad(image, (0, 0, 0, 0), mode='reflect')
+F.fold(F.unfold(image, 1), (2, 2), 1)
 """.splitlines()
 
 
@@ -157,7 +183,7 @@ def names(T: Any) -> dict[str, Any]:
     image, line, volume = T.arange(4.0).reshape(1, 1, 2, 2), T.arange(4.0).reshape(1, 1, 4), T.zeros(1, 1, 2, 2, 2)
     grid, places = T.zeros(1, 2, 2, 2), T.zeros(1, 1, 2, 2, dtype=T.int64)
     given = {"image": image, "line": line, "volume": volume, "grid": grid, "places": places}
-    return given | {"T": T, "F": T.nn.functional, "nn": T.nn}
+    return given | {"np": np, "T": T, "F": T.nn.functional, "nn": T.nn}
 
 
 @pytest.mark.parametrize("expression", REFUSED)
@@ -184,6 +210,19 @@ def test_sizes_that_are_asked_for(expression: str) -> None:
     same(program)
 
 
+@pytest.mark.parametrize("expression", UNCHANGED)
+def test_results_have_memory_of_their_own(expression: str) -> None:
+    """Also where there is nothing to do: what is written to them does not reach the input."""
+
+    def program(T: Any) -> Any:
+        given = names(T)
+        result = eval(expression, given)
+        result.add_(1)
+        return result, given["image"], given["line"]
+
+    same(program)
+
+
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "linear", "cubic", "linear antialias"])
 def test_a_tables_transpose_is_the_adjoint(mode: str) -> None:
     """<resample(x), g> = <x, resample transposed(g)>, and a table is the matrix that it is said to be."""
@@ -197,6 +236,23 @@ def test_a_tables_transpose_is_the_adjoint(mode: str) -> None:
         np.testing.assert_allclose(resampling.resample(g, (table.T,), np), g @ matrix, rtol=1e-12)
         if mode != "nearest":  # of a constant, a constant
             np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-12)
+
+
+def test_convolutions_that_change_their_weight() -> None:
+    """Subclasses convolve by another weight, here a standardized one, through torch's `_conv_forward`."""
+
+    def program(T: Any) -> Any:
+        class Standardized(T.nn.Conv2d):
+            def forward(self, x: Any) -> Any:
+                w = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+                return self._conv_forward(x, w, self.bias)
+
+        T.manual_seed(0)
+        layer = Standardized(1, 2, 2, padding=1, padding_mode="reflect")
+        layer(T.arange(9.0).reshape(1, 1, 3, 3)).square().sum().backward()
+        return layer.weight.grad
+
+    same(program, rtol=1e-5)
 
 
 def test_the_identity_grid_gives_the_image_back() -> None:

@@ -63,7 +63,7 @@ def resample(x: Array, tables: tuple[Table, ...], xp: ModuleType) -> Array:
 
 
 def _along(x: Array, table: Table, axis: int, xp: ModuleType) -> Array:
-    out = xp.zeros((*x.shape[:axis], table.outputs, *x.shape[x.ndim + axis + 1 :]), x.dtype)
+    out: Array = None
     after = (slice(None),) * (-1 - axis)
     for positions, sources, weight in table.taps:
         if type(sources) is slice:
@@ -72,6 +72,11 @@ def _along(x: Array, table: Table, axis: int, xp: ModuleType) -> Array:
             part = x.take(xp.asarray(sources), axis=axis)
         if weight is not None:
             part = part * xp.asarray(weight.astype(x.dtype)).reshape(-1, *(1,) * (-1 - axis))
+        if out is None and type(positions) is slice and positions == slice(0, table.outputs, 1):  # no need of zeros
+            out = part.copy() if part.base is not None else xp.ascontiguousarray(part)
+            continue
+        if out is None:
+            out = xp.zeros((*x.shape[:axis], table.outputs, *x.shape[x.ndim + axis + 1 :]), x.dtype)
         where = positions if type(positions) is slice else xp.asarray(positions)
         out[(..., where, *after)] += part
     return out

@@ -49,7 +49,7 @@ def add_pixels(input, pixel: Any, inside: Any, shape: tuple, *, xp):
 def _channels_first(input, sizes: tuple):
     """(N, P, C) -> (N, C, *sizes) for as many points as there are places in `sizes`."""
     n, _, channels = input.shape
-    return input.swapaxes(1, 2).reshape(n, channels, *sizes)
+    return input.swapaxes(1, 2).copy().reshape(n, channels, *sizes)
 
 
 # The last step of `grid_sampler`, under the name that torch gives its node in two and in three dimensions.

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, NoReturn
 
 from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable
 from minigrad.kernels import resampling as kernel
 from minigrad.ops import adaptive_pool
 from minigrad.ops.checks import not_implemented
@@ -146,13 +148,13 @@ def _for_each(what: str, value: Any, sizes: tuple[int, ...], form: str) -> tuple
             f"but got input with spatial dimensions of {list(sizes)} and {verb} {value}. Please provide input tensor "
             f"in (N, C, d1, d2, ...,dK) format and {form} format."
         )
-    kinds = (int,) if what == "output size" else (int, float)
+    kinds: tuple[type, ...] = (Integral, Variable) if what == "output size" else (Real,)
     if not all(isinstance(v, kinds) for v in value):
         raise TypeError(
             f"expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got "
             f"{'size' if what == 'output size' else what} with types {[type(v) for v in value]}"
         )
-    return tuple(value)
+    return tuple([int(v) if what == "output size" else float(v) for v in value])
 
 
 def _check_sizes(shape: tuple[int, ...], size: tuple[int, ...]) -> None:

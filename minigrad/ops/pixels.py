@@ -27,7 +27,7 @@ def pixel_shuffle(input, upscale_factor: int):
         )
     blocks = input.reshape(*batch, channels // (r * r), r, r, height, width)
     blocks = blocks.swapaxes(-4, -2).swapaxes(-3, -2).swapaxes(-2, -1)  # C, r, s, H, W -> C, H, r, W, s
-    return blocks.reshape(*batch, channels // (r * r), height * r, width * r)
+    return blocks.copy().reshape(*batch, channels // (r * r), height * r, width * r)
 
 
 @Op
@@ -46,7 +46,7 @@ def pixel_unshuffle(input, downscale_factor: int):
             )
     blocks = input.reshape(*batch, channels, height // r, r, width // r, r)
     blocks = blocks.swapaxes(-2, -1).swapaxes(-3, -2).swapaxes(-4, -2)  # C, H, r, W, s -> C, r, s, H, W
-    return blocks.reshape(*batch, channels * r * r, height // r, width // r)
+    return blocks.copy().reshape(*batch, channels * r * r, height // r, width // r)
 
 
 pixel_shuffle.derivative(input=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
@@ -80,7 +80,7 @@ def channel_shuffle(input, groups: int):
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
         )
-    return input.reshape(n, groups, channels // groups, *sizes).swapaxes(1, 2).reshape(input.shape)
+    return input.reshape(n, groups, channels // groups, *sizes).swapaxes(1, 2).copy().reshape(input.shape)
 
 
 channel_shuffle.derivative(

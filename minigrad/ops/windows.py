@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from minigrad.autograd.variable import Variable
@@ -13,6 +14,8 @@ def per_dimension(value: Any, n: int) -> tuple[int, ...]:
     """`value` as a tuple of `n` numbers, if it is one number or a list of one; other lists as they are."""
     if isinstance(value, int):
         return (value,) * n
+    if hasattr(value, "__index__") and not getattr(value, "ndim", 0):  # NumPy's integers, and tensors of one
+        return (operator.index(value),) * n
     values = tuple(value)
     return values * n if len(values) == 1 else values
 
