@@ -18,7 +18,7 @@ LAYERS = [
     ["autograd", "kernels"],
     ["random"],
     ["ops"],
-    ["tensor_linalg", "tensor_ops", "tensor_inplace", "tensor_convert", "tensor", "legacy", "cuda"],
+    ["tensor_linalg", "tensor_ops", "tensor_inplace", "tensor_convert", "tensor", "legacy", "cuda", "fft"],
     ["linalg", "masked", "special"],
     ["nn.parameter", "serialization", "optim", "utils"],
     ["nn", "func", "vision"],
