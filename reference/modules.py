@@ -385,6 +385,8 @@ _ALL = [
         indices={1: 3},
     ),
     *_many("CrossEntropyLoss()", (4, 3), (4, 3)),
+    *_many("LinearCrossEntropyLoss(3, 5, label_smoothing=0.1)", (4, 3), (4,), indices={1: 5}, since="2.13"),
+    *_many("LinearCrossEntropyLoss(3, 5, bias=True, out_features=(2,))", (4, 3), (4, 2), indices={1: 5}, since="2.13"),
 ]
 
 MODULES = [case for case in _ALL if torch_at_least(case.since)]

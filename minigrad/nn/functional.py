@@ -52,6 +52,7 @@ from minigrad.ops.grid import affine_grid, grid_sample
 from minigrad.ops.inplace import in_place
 from minigrad.ops.interpolate import interpolate, upsample, upsample_bilinear, upsample_nearest
 from minigrad.ops.likelihood import gaussian_nll_loss, poisson_nll_loss
+from minigrad.ops.linear_cross_entropy import linear_cross_entropy
 from minigrad.ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -107,6 +108,7 @@ __all__ = [
     "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
     "triplet_margin_loss", "triplet_margin_with_distance_loss", "gaussian_nll_loss", "poisson_nll_loss",
     "local_response_norm", "multi_head_attention_forward", "ctc_loss", "embedding_bag",
+    "linear_cross_entropy",
     "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample",
     "upsample_bilinear", "upsample_nearest", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "fractional_max_pool2d", "fractional_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d",

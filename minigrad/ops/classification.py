@@ -30,7 +30,7 @@ def _axis(input: Any) -> int:
     return 1 if input.ndim > 1 else 0
 
 
-def _samples(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> tuple[Any, Any, Any]:
+def samples_of(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> tuple[Any, Any, Any]:
     """(where each sample's class is in the input, the samples' weights, the derivative of the result by each loss).
 
     No weights mean that all are 1. An ignored sample has weight 0 and class 0. IndexError for a class that is none; on
@@ -119,7 +119,7 @@ off_target.derivative(
 def _nll(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-input[target], weighted and reduced."""
     need_float(input, "nll_loss_out_frame")
-    places, weights, share = _samples(input, target, weight, ignore_index, reduction)
+    places, weights, share = samples_of(input, target, weight, ignore_index, reduction)
     return _reduced_by_weight(-input[places], weights, reduction, xp), (places, share)
 
 
@@ -127,7 +127,7 @@ def _cross_entropy(input, target, weight, ignore_index: int, reduction: str, *, 
     """-log_softmax(input)[target], weighted and reduced."""
     need_float(input, "log_softmax_lastdim_kernel_impl")
     axis = _axis(input)
-    places, weights, share = _samples(input, target, weight, ignore_index, reduction)
+    places, weights, share = samples_of(input, target, weight, ignore_index, reduction)
     p = input - input.max(axis=axis, keepdims=True)
     losses = -p[places]
     xp.exp(p, out=p)
@@ -146,7 +146,7 @@ cross_entropy_images = Op(_cross_entropy, node="NllLoss2DBackward0", cache=True)
 def _nll_rule(g, input, target, weight, ignore_index, reduction, cache):
     """-share at the true class, else 0."""
     if cache is None:
-        places, _, share = _samples(input, target, weight, ignore_index, reduction)
+        places, _, share = samples_of(input, target, weight, ignore_index, reduction)
     else:
         places, share = cache
     return put_picked(-(g * share), places, input.shape)
@@ -156,7 +156,7 @@ def _cross_entropy_rule(g, input, target, weight, ignore_index, reduction, cache
     """share * (softmax(x) - one_hot(target))."""
     if cache is None:
         p = softmax(input, _axis(input))
-        places, _, share = _samples(input, target, weight, ignore_index, reduction)
+        places, _, share = samples_of(input, target, weight, ignore_index, reduction)
     else:
         p, places, share = cache
     return off_target(p, g * share, places)
@@ -294,7 +294,7 @@ def _smoothed(input: Any, target: Any, weight: Any, ignore_index: int, reduction
     if reduction != "none":
         soft = sum(soft)
     if reduction == "mean":
-        _, weights, _ = _samples(input, target, weight, ignore_index, reduction)
+        _, weights, _ = samples_of(input, target, weight, ignore_index, reduction)
         soft = soft / (target.numel() if weights is None else weights.sum().item())
     return soft * (smoothing / classes) + hard * (1 - smoothing)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.case import SUMS, Case, Fixed, Sample, Tolerance
+from reference.case import SUMS, Case, Fixed, Sample, Tolerance, torch_at_least
 from reference.strategies import Draw, Recipe
 
 F = "nn.functional."
@@ -130,6 +130,31 @@ def spelt(d: Draw) -> Sample:
     return Sample(x, labels, of_inputs, of_targets, **options)
 
 
+def linear_classes(chunked: bool) -> Recipe:
+    """linear_cross_entropy(x, weight, class), as a whole or in chunks."""
+
+    def draw(d: Draw) -> Sample:
+        features, c = d.size(1, 4), d.size(2, 5)
+        n = d.one_of((), (d.size(1, 5),))
+        options: dict[str, Any] = {"reduction": reduction(d)}
+        if d.flag():
+            options["linear_bias"] = d.floats((c,))
+        if d.flag():
+            options["weight"] = Fixed(d.floats((c,), 0.5, 2))
+        if chunked:
+            options["rows"] = d.size(1, 3)
+        elif d.flag():
+            options["label_smoothing"] = 0.25
+        return Sample(d.floats((*n, features)), d.floats((c, features)), d.labels(n, c), **options)
+
+    return draw
+
+
+def in_chunks(T: Any, *args: Any, rows: int, **options: Any) -> Any:
+    how = T.nn.LinearCrossEntropyOptions(batch_chunk_size=rows, allow_retain_graph=True)
+    return T.nn.functional.linear_cross_entropy(*args, options=how, **options)
+
+
 def two(d: Draw) -> Sample:
     shapes = d.broadcastable(2, min_side=1)
     x, y = d.floats(shapes[0]), d.floats(shapes[1])
@@ -149,6 +174,23 @@ CTC = {
     "verdict": "torch looks neither at labels nor at the sizes of targets in two dims",
     "dtypes": "torch takes labels of any dtype, even as floats",
 }
+LINEAR_CASES = [
+    Case(F + "linear_cross_entropy", linear_classes(False), tolerance=SUMS, skip=COMPOSED),
+    Case(
+        F + "linear_cross_entropy",
+        linear_classes(True),
+        "in chunks",
+        call=in_chunks,
+        tolerance=SUMS,
+        skip={
+            **COMPOSED,
+            **NO_SECOND,
+            "verdict": "torch looks at classes and weights less closely",
+            "dtypes": "torch looks for integers last",
+        },
+    ),
+]
+LINEAR = LINEAR_CASES if torch_at_least("2.13") else []  # torch has it since
 CASES = [
     Case(F + "soft_margin_loss", right_or_wrong, tolerance=SUMS),
     Case(F + "hinge_embedding_loss", judged, tolerance=SUMS, kinks_from=CLAMP, skip=COMPOSED),
@@ -164,5 +206,6 @@ CASES = [
     Case(F + "poisson_nll_loss", counts, tolerance=SUMS, skip=COMPOSED),
     Case(F + "pdist", rows, tolerance=SUMS, skip={**NO_SECOND, **CRASH}),
     Case(F + "ctc_loss", spelt, tolerance=LONG_SUMS, skip=CTC),
+    *LINEAR,
     Case("dist", two, tolerance=SUMS, skip=COMPOSED),
 ]

@@ -11,6 +11,7 @@ from minigrad.nn.modules.instancenorm import *
 from minigrad.nn.modules.lazy_layers import *
 from minigrad.nn.modules.linear import *
 from minigrad.nn.modules.loss import *
+from minigrad.nn.modules.margin import *
 from minigrad.nn.modules.normalization import *
 from minigrad.nn.modules.padding import *
 from minigrad.nn.modules.parameter_container import *
