@@ -56,6 +56,14 @@ def lu(a: Array, xp: Any) -> tuple[Array, Array]:
     return out.reshape(a.shape), rows.reshape(*a.shape[:-2], steps)
 
 
+def solve(a: Array, b: Array, xp: Any) -> Array:
+    """X with A X = B, shapes (..., n, n) and (..., n, k), by elimination: inf or nan where A is singular."""
+    factors, rows = lu(a, xp)
+    chosen = xp.arange(a.shape[-1]) == permutation(rows, a.shape[-1], xp)[..., None]
+    half = solve_triangular(factors, chosen.astype(a.dtype) @ b, False, True, xp)
+    return solve_triangular(factors, half, True, False, xp)
+
+
 def permutation(rows: Array, m: int, xp: Any) -> Array:
     """The order of `m` rows after exchanging row k with row rows[..., k], for k = 0, 1, ...: shape (..., m)."""
     flat = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])

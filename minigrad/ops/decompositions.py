@@ -27,6 +27,7 @@ from minigrad.ops.matrices import (
     need_single_or_double,
     need_square,
     product,
+    warn_deprecated,
 )
 from minigrad.ops.pad import padded
 from minigrad.ops.return_types import return_type
@@ -56,12 +57,20 @@ def _not_positive(name: str, k: int, which: str) -> LinAlgError:
 def _leading_minors(a: Any, upper: bool, xp: Any) -> Any:
     """For each matrix the order of the first leading minor that is not positive, 0 if all are (on a GPU nan tells)."""
     a = T(a) if upper else a
+    if xp is not np:
+        return xp.isnan(xp.linalg.cholesky(a)).any(axis=(-2, -1)).astype("int32")
+    if _factor(a, np) is not None:
+        return np.zeros(a.shape[:-2], "int32")
+    return np.asarray([_first_failure(x) for x in a.reshape(-1, *a.shape[-2:])], "int32").reshape(a.shape[:-2])
+
+
+def _factor(a: Any, xp: Any) -> Any:
+    """L, or None if there is none (on a GPU nobody looks)."""
     try:
-        factor = xp.linalg.cholesky(a)
-        return xp.isnan(factor).any(axis=(-2, -1)).astype("int32") if xp is not np else xp.zeros(a.shape[:-2], "int32")
+        out = xp.linalg.cholesky(a)
     except np.linalg.LinAlgError:
-        orders = [_first_failure(x) for x in a.reshape(-1, *a.shape[-2:])]
-        return xp.asarray(orders, "int32").reshape(a.shape[:-2])
+        return None
+    return None if xp is np and np.isnan(out.diagonal(0, -2, -1)).any() else out
 
 
 def _first_failure(a: Any) -> int:
@@ -69,23 +78,22 @@ def _first_failure(a: Any) -> int:
     low, high = 0, len(a) + 1  # that of order `low` is positive; that of order `high`, if there is one, is not
     while high - low > 1:
         middle = (low + high) // 2
-        try:
-            np.linalg.cholesky(a[:middle, :middle])
-            low = middle
-        except np.linalg.LinAlgError:
+        if _factor(a[:middle, :middle], np) is None:
             high = middle
+        else:
+            low = middle
     return high % (len(a) + 1)
 
 
 @Op(node="LinalgCholeskyExBackward0")
-def cholesky_factor(A, upper: bool, *, xp):
+def cholesky_factor(A, upper: bool, name: str, *, xp):
     """Lower triangular L with A = L L^T, or U = L^T if `upper`; only that triangle of A is looked at."""
-    try:
-        return T(xp.linalg.cholesky(T(A))) if upper else xp.linalg.cholesky(A)
-    except np.linalg.LinAlgError:
-        order = backend.to_numpy(_leading_minors(A, upper, xp)).reshape(-1)
+    factor = _factor(T(A) if upper else A, xp)
+    if factor is None:
+        order = _leading_minors(A, upper, xp).reshape(-1)
         place = int((order != 0).argmax())
-        raise _not_positive("linalg.cholesky", int(order[place]), batch_element(place, A.ndim)) from None
+        raise _not_positive(name, int(order[place]), batch_element(place, A.ndim))
+    return T(factor) if upper else factor
 
 
 def _cholesky_rule(g, out, upper):
@@ -106,7 +114,7 @@ def linalg_cholesky(input: Any, *, upper: bool = False) -> Any:
     """L with A = L L^T, or the upper U with A = U^T U, of positive-definite matrices; LinAlgError for others."""
     need_square("linalg.cholesky", input)
     need_real("linalg.cholesky", unwrap(input), "cholesky_cpu")
-    return cholesky_factor(input, upper)
+    return cholesky_factor(input, upper, "linalg.cholesky")
 
 
 def linalg_cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = False) -> Any:
@@ -118,19 +126,20 @@ def linalg_cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = 
     need_real("linalg.cholesky", input.array, "cholesky_cpu")
     info = _leading_minors(input.array, upper, backend.module_of(input.array))
     if not backend.to_numpy(info).any():
-        return cholesky_ex_result(cholesky_factor(input, upper), wrap(info))
+        return cholesky_ex_result(cholesky_factor(input, upper, ""), wrap(info))
     if check_errors:
-        cholesky_factor(input, upper)
+        cholesky_factor(input, upper, "linalg.cholesky_ex")
     good = wrap((info == 0)[..., None, None])
-    factor = cholesky_factor(where(good, input, identity(input)), upper)
+    factor = cholesky_factor(where(good, input, identity(input)), upper, "")
     return cholesky_ex_result(where(good, factor, math.nan), wrap(info))
 
 
 def cholesky(input: Any, upper: bool = False) -> Any:
     """`linalg.cholesky`."""
+    warn_deprecated("cholesky", "cholesky")
     need_square("cholesky", input)
     need_single_or_double(unwrap(input), "cholesky_cpu")
-    return cholesky_factor(input, upper)
+    return cholesky_factor(input, upper, "cholesky")
 
 
 # -- eigenvalues -------------------------------------------------------------------------------------------------------
@@ -268,8 +277,7 @@ def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None)
         raise RuntimeError(
             "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend."
         )
-    if A.ndim < 2:
-        raise RuntimeError(f"linalg.svd: input should have at least 2 dimensions, but has {A.ndim} dimensions instead")
+    need_matrix("linalg.svd", A)
     return linalg_svd_result(*singular(A, full_matrices))
 
 
@@ -287,6 +295,10 @@ def linalg_svdvals(A: Any, *, driver: str | None = None) -> Any:
 
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     """(U, S, V) with A = U diag(S) V^T: `linalg.svd`, but V instead of its transpose; zeros unless `compute_uv`."""
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"linalg.svd: input should have at least 2 dimensions, but has {input.ndim} dimensions instead"
+        )
     if compute_uv:
         u, s, vh = linalg_svd(input, not some)
         return svd_result(u, s, T(vh))
@@ -349,4 +361,5 @@ def linalg_qr(A: Any, mode: str = "reduced") -> Any:
 
 def qr(input: Any, some: bool = True) -> Any:
     """`linalg.qr`, reduced if `some`, else complete."""
+    warn_deprecated("qr", "qr")
     return qr_result(*linalg_qr(input, "reduced" if some else "complete"))

@@ -14,7 +14,7 @@ from minigrad.autograd.variable import unwrap, wrap
 from minigrad.kernels import triangular
 from minigrad.ops.arrange import tril, triu
 from minigrad.ops.join import joined
-from minigrad.ops.matrices import T, need_matrix, need_single_or_double, need_square, product
+from minigrad.ops.matrices import T, need_matrix, need_single_or_double, need_square, product, warn_deprecated
 from minigrad.ops.return_types import return_type
 from minigrad.ops.shape import reshape
 from minigrad.ops.solve import check, first_zero
@@ -141,6 +141,7 @@ def linalg_lu(A: Any, *, pivot: bool = True) -> Any:
 
 def lu(A: Any, pivot: bool = True, get_infos: bool = False) -> Any:
     """(LU, pivots), or with `get_infos` what `linalg.lu_factor_ex` returns."""
+    warn_deprecated("lu", "lu_factor / torch.linalg.lu_factor_ex")
     factors, pivots = _factored(A, pivot)
     if get_infos:
         return lu_with_info_result(factors, pivots, _info("", unwrap(factors)))
@@ -224,4 +225,5 @@ def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint:
 
 def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """`linalg.lu_solve`, the right-hand side first."""
+    warn_deprecated("lu_solve", "lu_solve")
     return linalg_lu_solve(LU_data, LU_pivots, input)

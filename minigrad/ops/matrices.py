@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import Any
 
 from minigrad import backend
@@ -61,6 +62,16 @@ def need_single_or_double(a: Any, kernel: str) -> None:
 def batch_element(place: int, ndim: int) -> str:
     """How torch names the matrix that failed; one that is alone needs no name."""
     return f"(Batch element {place}): " if ndim > 2 else ""
+
+
+def warn_deprecated(name: str, instead: str) -> None:
+    """torch's UserWarning for an older name of what is in torch.linalg, blamed on the caller of the caller."""
+    warnings.warn(
+        f"torch.{name} is deprecated in favor of torch.linalg.{instead} and will be removed in a future PyTorch "
+        f"release.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 # -- notation, of arrays and of tensors --------------------------------------------------------------------------------

@@ -29,15 +29,15 @@ def _approximant(a: Any, xp: Any) -> Any:
 
 
 @Op
-def linalg_matrix_exp(A, *, xp):
+def linalg_matrix_exp(input, *, xp):
     """exp(A) = exp(A / 2^s)^(2^s), the inner one by Pade's approximant; s is each matrix's own. Halves in float32."""
-    need_square("linalg.matrix_exp", A)
-    if A.dtype.kind != "f":
-        kind = backend.dtype_of(A).type_name
+    need_square("linalg.matrix_exp", input)
+    if input.dtype.kind != "f":
+        kind = backend.dtype_of(input).type_name
         raise RuntimeError(f"linalg.matrix_exp: Expected a floating point or complex tensor as input. Got {kind}")
-    if not A.size:
-        return A.copy()
-    a = A.astype("float32") if A.dtype == "float16" else A
+    if not input.size:
+        return input.copy()
+    a = input.astype("float32") if input.dtype == "float16" else input
     norm = backend.to_numpy(xp.asarray(xp.abs(a).sum(axis=-2).max(axis=-1)))
     squarings = backend.np.ceil(backend.np.log2(backend.np.maximum(norm / LARGEST, 1)))
     squarings = backend.np.where(backend.np.isfinite(norm), squarings, 0).astype("int64")
@@ -47,17 +47,17 @@ def linalg_matrix_exp(A, *, xp):
         out = xp.where(xp.isfinite(a).all(axis=(-2, -1), keepdims=True), out, math.nan)
     for i in range(int(squarings.max())):
         out = xp.where(xp.asarray(squarings > i)[..., None, None], out @ out, out)
-    return out.astype(A.dtype, copy=False)
+    return out.astype(input.dtype, copy=False)
 
 
-def _matrix_exp_rule(g, A):
+def _matrix_exp_rule(g, input):
     """The upper right corner of exp([[A^T, g], [0, A^T]]) (R. Mathias 1996, "A chain rule for matrix functions")."""
-    n, a = A.shape[-1], T(A)
+    n, a = input.shape[-1], T(input)
     block = joined(joined(a, g, dim=-1), joined(g * 0, a, dim=-1), dim=-2)
     return linalg_matrix_exp(block)[..., :n, n:]
 
 
-linalg_matrix_exp.derivative(A=_matrix_exp_rule)
+linalg_matrix_exp.derivative(input=_matrix_exp_rule)
 
 
 def matrix_exp(input: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -138,6 +139,12 @@ linalg_cross.derivative(
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """`linalg.cross` along `dim`, by default the first one of size 3."""
     if dim is None:
+        warnings.warn(
+            "Using torch.cross without specifying the dim arg is deprecated.\n"
+            "Please either pass the dim explicitly or simply use torch.linalg.cross.",
+            UserWarning,
+            stacklevel=2,
+        )
         if 3 not in input.shape:
             raise RuntimeError(f"no dimension of size 3 in input\nits shape is {list(input.shape)}")
         dim = tuple(input.shape).index(3)
@@ -209,6 +216,12 @@ def linalg_multi_dot(tensors: Any) -> Any:
 
 def chain_matmul(*matrices: Any) -> Any:
     """The product of one or more matrices: `linalg.multi_dot`."""
+    warnings.warn(
+        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use torch.linalg.multi_dot "
+        "instead, which accepts a list of two or more tensors rather than multiple parameters.",
+        UserWarning,
+        stacklevel=2,
+    )
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     for x in matrices:

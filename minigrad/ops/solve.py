@@ -59,40 +59,48 @@ def first_zero(u: Any) -> Any:
 
 
 def check(info: Any, ndim: int, fault: Callable[[int, str], Exception]) -> None:
-    """LinAlgError (or the exception that `fault` returns) for the first matrix whose `info` is not 0."""
+    """The exception that `fault` makes for the first matrix whose `info` is not 0."""
     failed = backend.to_numpy(info).reshape(-1)
     if failed.any():
         place = int((failed != 0).argmax())
         raise fault(int(failed[place]), batch_element(place, ndim))
 
 
-def _singular_inverse(k: int, which: str) -> Exception:
-    return LinAlgError(
-        f"linalg.inv: {which}The diagonal element {k} is zero, the inversion could not be completed because the input "
-        f"matrix is singular."
-    )
-
-
-def _singular_system(k: int, which: str) -> Exception:
-    return LinAlgError(f"torch.linalg.solve: {which}The solver failed because the input matrix is singular.")
+def refuse_singular(name: str, a: Any) -> None:
+    """LinAlgError, in the words that torch has for `name`, if one of the matrices is singular."""
+    texts = {
+        True: "The solver failed because the input matrix is singular.",
+        False: "The diagonal element {} is zero, the inversion could not be completed because the input matrix is "
+        "singular.",
+    }
+    text = texts["solve" in name]
+    check(zero_pivots(a), a.ndim, lambda k, which: LinAlgError(f"{name}: {which}{text.format(k)}"))
 
 
 # -- inverses ----------------------------------------------------------------------------------------------------------
 
 
 @Op(node="LinalgInvExBackward0")
-def linalg_inv(A, *, xp):
-    """The inverses of square matrices; LinAlgError if one is singular (on a GPU nobody looks: inf and nan)."""
+def inverted(A, name: str, *, xp):
+    """The inverses of square matrices. For a singular one LinAlgError, if there is a `name` to complain in, else inf
+    and nan (and on a GPU in any case, where nobody looks).
+    """
     need_square("linalg.inv", A)
     need_real("linalg.inv", A)
     try:
         return xp.linalg.inv(A)
     except np.linalg.LinAlgError:
-        check(zero_pivots(A), A.ndim, _singular_inverse)
-        return xp.full_like(A, math.nan)  # LAPACK met a zero where elimination by columns met none, by rounding
+        if name:
+            refuse_singular(name, A)
+        return triangular.solve(A, identity(A), xp)
 
 
-linalg_inv.derivative(A=lambda g, out: -product(T(out), g, T(out)))
+inverted.derivative(A=lambda g, out: -product(T(out), g, T(out)))
+
+
+def linalg_inv(A: Any) -> Any:
+    """The inverses of square matrices; LinAlgError if one is singular."""
+    return inverted(A, "linalg.inv")
 
 
 def inverse(input: Any) -> Any:
@@ -101,21 +109,14 @@ def inverse(input: Any) -> Any:
 
 
 def linalg_inv_ex(A: Any, *, check_errors: bool = False) -> Any:
-    """`inv`, and `info`: for each matrix 0, or which pivot is zero; the inverse is nan then, unless `check_errors`."""
+    """`inv`, and `info`: for each matrix 0, or which pivot is zero; there the inverse is of inf and nan, unless
+    `check_errors` makes it a LinAlgError.
+    """
     need_square("linalg.inv", A)
     need_real("linalg.inv", A.array)
-    info = zero_pivots(A.array)
     if check_errors:
-        check(info, A.ndim, _singular_inverse)
-    return inv_ex_result(spared(linalg_inv, A, info), wrap(info))
-
-
-def spared(compute: Callable[[Any], Any], A: Any, info: Any) -> Any:
-    """`compute(A)` where `info` is 0, nan for the other matrices."""
-    if not backend.to_numpy(info).any():
-        return compute(A)
-    good = wrap((info == 0)[..., None, None])
-    return where(good, compute(where(good, A, identity(A))), math.nan)
+        refuse_singular("linalg.inv_ex", A.array)
+    return inv_ex_result(inverted(A, ""), wrap(zero_pivots(A.array)))
 
 
 # -- systems of equations ----------------------------------------------------------------------------------------------
@@ -127,16 +128,17 @@ def _is_vector(a: Any, b: Any) -> bool:
 
 
 @Op(node="LinalgSolveExBackward0")
-def solve(A, B, left: bool, *, xp):
-    """X with A X = B, or X A = B unless `left`. LinAlgError if A is singular (on a GPU nobody looks: inf and nan)."""
+def solve(A, B, left: bool, name: str, *, xp):
+    """X with A X = B, or X A = B unless `left`. For a singular A as `inverted`."""
     _check_system(A, B, left)
     vector = _is_vector(A, B)
     b = B[..., None] if vector else B
     try:
         x = _solve(A, b, xp) if left else T(_solve(T(A), T(b), xp))
     except np.linalg.LinAlgError:
-        check(zero_pivots(A), A.ndim, _singular_system)
-        x = xp.full_like(b, math.nan)
+        if name:
+            refuse_singular(name, A)
+        x = triangular.solve(A, b, xp) if left else T(triangular.solve(T(A), T(b), xp))
     return x[..., 0] if vector else x
 
 
@@ -157,18 +159,19 @@ def _check_system(a: Any, b: Any, left: bool) -> None:
             f"linalg.solve: Expected A and B to have the same dtype, but found A of type {kinds[0]} and B of type "
             f"{kinds[1]} instead"
         )
-    if (vector := _is_vector(a, b)) and not left:
+    vector = _is_vector(a, b)
+    check_sides("linalg.solve", a, b[..., None] if vector else b, left)
+    if vector and not left:
         raise RuntimeError(
             "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case "
             "linalg.solve is equivalent to B / A.squeeze(-1)"
         )
-    check_sides("linalg.solve", a, b[..., None] if vector else b, left)
 
 
 @solve.joint_derivative("A", "B")
 def _solve_rule(g, A, out, left, B_shape, needs):
     vector = len(B_shape) == 1 or (len(B_shape) + 1 == len(A.shape) and B_shape == A.shape[:-1])
-    b = solve(T(A), g, left)
+    b = solve(T(A), g, left, "")
     if not needs[0]:
         return None, b
     if vector:
@@ -181,20 +184,17 @@ def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:
 
     LinAlgError if A is singular, RuntimeError for shapes that do not fit and for two dtypes.
     """
-    return solve(A, B, left)
+    return solve(A, B, left, "torch.linalg.solve")
 
 
 def linalg_solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Any:
-    """`solve`, and `info`: for each matrix 0, or which pivot is zero; X is nan then, unless `check_errors`."""
+    """`solve`, and `info`: for each matrix 0, or which pivot is zero; there X is of inf and nan, unless `check_errors`
+    makes it a LinAlgError.
+    """
     _check_system(A.array, B.array, left)
-    info = zero_pivots(A.array)
     if check_errors:
-        check(info, A.ndim, _singular_system)
-    if not backend.to_numpy(info).any():
-        return solve_ex_result(solve(A, B, left), wrap(info))
-    good, vector = (info == 0)[..., None, None], _is_vector(A.array, B.array)
-    x = solve(where(wrap(good), A, identity(A)), B, left)
-    return solve_ex_result(where(wrap(good[..., 0] if vector else good), x, math.nan), wrap(info))
+        refuse_singular("torch.linalg.solve_ex", A.array)
+    return solve_ex_result(solve(A, B, left, ""), wrap(zero_pivots(A.array)))
 
 
 # -- determinants ------------------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def cofactors(A: Any, det: Any) -> Any:
     the products of all other singular values on the diagonal of C (on a GPU nobody looks: inf and nan).
     """
     if type(found := unwrap(det)) is not backend.ndarray or found.all():
-        return det[..., None, None] * T(linalg_inv(A))
+        return det[..., None, None] * T(inverted(A, ""))
     u, s, vh = singular(A, False)
     return product(u * (linalg_det(u) * linalg_det(vh))[..., None, None] * product_of_others(s, -1)[..., None, :], vh)
 
@@ -231,7 +231,7 @@ def sign_and_logdet(A, *, xp):
 
 @sign_and_logdet.joint_derivative("A")
 def _slogdet_rule(g, A):
-    return (None if g[1] is None else g[1][..., None, None] * T(linalg_inv(A)),)
+    return (None if g[1] is None else g[1][..., None, None] * T(inverted(A, "")),)
 
 
 def det(input: Any) -> Any:
@@ -251,6 +251,8 @@ def slogdet(input: Any) -> Any:
 
 def logdet(input: Any) -> Any:
     """log(det(A)) of square matrices: nan for a negative determinant, -inf for zero."""
+    need_square("logdet", input)
+    need_real("logdet", unwrap(input))
     sign, logabsdet = sign_and_logdet(input)
     return where(sign == -1, math.nan, logabsdet)
 
@@ -274,7 +276,7 @@ def linalg_tensorinv(input: Any, ind: int = 2) -> Any:
             f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {m} "
             f"!= {n}"
         )
-    return reshape(linalg_inv(reshape(input, (n, m))), (*columns, *rows))
+    return reshape(inverted(reshape(input, (n, m)), "inv"), (*columns, *rows))
 
 
 def linalg_tensorsolve(input: Any, other: Any, dims: Any = None) -> Any:
@@ -287,10 +289,10 @@ def linalg_tensorsolve(input: Any, other: Any, dims: Any = None) -> Any:
             f"tensor of the equation only {input.ndim}"
         )
     shape = tuple(input.shape[other.ndim :])
-    n = math.prod(shape)
-    if n != math.prod(input.shape[: other.ndim]):
+    n, rows = math.prod(shape), math.prod(other.shape)
+    if n != rows:
         raise RuntimeError(
             f"Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
-            f"but got {n} != {math.prod(input.shape[: other.ndim])}"
+            f"but got {n} != {rows}"
         )
-    return reshape(linalg_solve(reshape(input, (math.prod(other.shape), n)), reshape(other, (-1,))), shape)
+    return reshape(linalg_solve(reshape(input, (rows, n)), reshape(other, (-1,))), shape)

@@ -23,6 +23,7 @@ from minigrad.ops.matrices import (
     need_single_or_double,
     need_square,
     product,
+    warn_deprecated,
 )
 from minigrad.ops.return_types import return_type
 
@@ -43,7 +44,7 @@ def check_sides(name: str, a: Any, b: Any, left: bool) -> None:
             f"{name}: Incompatible shapes of A and B for the equation {'AX' if left else 'XA'} = B "
             f"({sizes[0]} and {sizes[1]})"
         )
-    check_stacks(a, b)
+    check_stacks(b, a)
 
 
 def check_stacks(a: Any, b: Any) -> None:
@@ -137,7 +138,9 @@ def triangular_solve(
     input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> Any:
     """(X, a copy of A) with A X = `input`, or with A^T X = `input` if `transpose`, A triangular."""
-    return triangular_solve_result(*solution_and_copy(input, A, upper, transpose, unitriangular))
+    result = triangular_solve_result(*solution_and_copy(input, A, upper, transpose, unitriangular))
+    warn_deprecated("triangular_solve", "solve_triangular")
+    return result
 
 
 # -- by way of a Cholesky factor ---------------------------------------------------------------------------------------
