@@ -91,50 +91,38 @@ def frexp(input: Any) -> Any:
     return frexp_result(*mantissa_exponent(input))
 
 
-@Op(promote="float", node="LdexpBackward0")
-def _ldexp(input, other, *, xp):
-    """input * 2 ** other."""
+@Op(promote="float", tensors=("input", "other"))
+def ldexp(input, other, *, xp):
+    """input * 2 ** other, both tensors, of any dtypes.
+
+    Where an integer `other` is negative the gradient of `input` is 2 ** other too; torch's is rounded to 0.
+    """
     return input * xp.exp2(other)
 
 
-_ldexp.derivative(
+ldexp.derivative(
     input=lambda g, other: g * exp2(other),
     other=lambda g, out: g * out * math.log(2),
 )
 
 
-def ldexp(input: Any, other: Any) -> Any:
-    """input * 2 ** other, both tensors, of any dtypes.
-
-    Where an integer `other` is negative the gradient of `input` is 2 ** other too; torch's is rounded to 0.
-    """
-    need_tensor("ldexp", input=input, other=other)
-    return _ldexp(input, other)
-
-
-@Op(promote="common")
-def _nextafter(input, other, *, xp):
-    """The float next to `input` on the way to `other`."""
+@Op(promote="common", tensors=("input", "other"))
+def nextafter(input, other, *, xp):
+    """The float next to `input` on the way to `other`, both tensors; the derivative by `input` is 1 where it moves."""
     need_float(input, "nextafter_cpu")
     return xp.nextafter(input, other)
 
 
-_nextafter.derivative(
+nextafter.derivative(
     input=lambda g, input, other: where(input == other, 0, g),
     other=lambda g: no_slope(g),
 )
 
 
-def nextafter(input: Any, other: Any) -> Any:
-    """The float next to `input` on the way to `other`, both tensors; the derivative by `input` is 1 where it moves."""
-    need_tensor("nextafter", input=input, other=other)
-    return _nextafter(input, other)
-
-
 # -- powers and sums ---------------------------------------------------------------------------------------------------
 
 
-@Op(promote="common", node="Logaddexp2Backward0")
+@Op(promote="common", tensors=("input", "other"))
 def logaddexp2(input, other, *, xp):
     """log2(2 ** input + 2 ** other), without overflow."""
     need_float(input, "logaddexp2_cpu")

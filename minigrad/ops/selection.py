@@ -209,10 +209,11 @@ def _overloads(
 ) -> Any:
     if other is not None or isinstance(dim, Variable):
         return of_two(input, dim if other is None else other)
-    if dim is not None and not isinstance(dim, int):
+    if not isinstance(input, Variable) or (dim is not None and not isinstance(dim, int)):
+        got = ", ".join("Tensor" if isinstance(x, Variable) else type(x).__name__ for x in (input, dim))
         raise TypeError(
-            f"{name}() received an invalid combination of arguments - got ({type(dim).__name__}), but expected a "
-            f"dim (int) or another Tensor"
+            f"{name}() received an invalid combination of arguments - got ({got}), but expected a Tensor, and with it "
+            f"a dim (int) or another Tensor"
         )
     _need_elements(name, input, dim)
     if dim is None:
