@@ -37,7 +37,7 @@ def gaussian_nll_loss(
     if have != shape:
         if have == shape[:-1]:
             var = unsqueeze(var, -1)
-        elif len(have) != len(shape) or [n == m for n, m in zip(have, shape)].count(False) != 1:
+        elif len(have) != len(shape) or [n for n, m in zip(have, shape) if n != m] != [1]:
             raise ValueError(f"var is of incorrect size\nit is {list(have)} for an input of {list(shape)}")
     reduction = reduction_by(None, None, reduction)
     var = var + clamp_min(eps - var.detach(), 0)
