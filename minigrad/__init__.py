@@ -25,6 +25,8 @@ from minigrad.backend import (
     uint8,
 )
 from minigrad.backend import bool_ as bool
+from minigrad.dtypes import *
+from minigrad.facts import *
 from minigrad.formats import *
 from minigrad.func import vmap
 from minigrad.legacy import *

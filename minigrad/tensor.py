@@ -15,6 +15,7 @@ from minigrad.autograd.variable import Variable, become_leaf, wrap
 from minigrad.autograd.views import catch_up, follow
 from minigrad.backend import np
 from minigrad.ops import create
+from minigrad.ops.dims import normalize_dim
 from minigrad.size import Size
 from minigrad.tensor_convert import Conversions
 from minigrad.tensor_inplace import InPlaceOps
@@ -89,7 +90,7 @@ class Tensor(InPlaceOps, Conversions):
         strides = tuple(s // self.array.itemsize for s in self.array.strides)
         if not self.array.size and not any(strides):  # new arrays without elements: NumPy has no steps for them
             strides = formats.contiguous_strides(self.array.shape)
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else strides[normalize_dim(dim, len(strides))]
 
     def storage_offset(self) -> int:
         """Elements between the start of the base's memory and this tensor's first."""
@@ -111,6 +112,14 @@ class Tensor(InPlaceOps, Conversions):
 
     def is_signed(self) -> bool:
         return self.dtype.is_signed
+
+    def is_nonzero(self) -> bool:
+        """True if its one element is not 0."""
+        return bool(self)
+
+    def is_same_size(self, other: Any) -> bool:
+        """True if both have the same shape."""
+        return self.array.shape == other.shape
 
     # -- autograd --------------------------------------------------------------------------------------------------
 

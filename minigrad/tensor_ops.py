@@ -373,6 +373,7 @@ class TensorOps(LinearOps):
     # sets
     bincount = ops.bincount
     unique = ops.unique
+    unique_consecutive = ops.unique_consecutive
 
     # slices
     index_add = ops.index_add

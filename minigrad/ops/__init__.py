@@ -110,6 +110,8 @@ from minigrad.ops.quantiles import *
 from minigrad.ops.quantiles import __all__ as _quantiles
 from minigrad.ops.random import *
 from minigrad.ops.random import __all__ as _random
+from minigrad.ops.ranges import *
+from minigrad.ops.ranges import __all__ as _ranges
 from minigrad.ops.reduce import *
 from minigrad.ops.reduce import __all__ as _reduce
 from minigrad.ops.replaced import *
@@ -196,6 +198,7 @@ __all__ = [
     *_products,
     *_quantiles,
     *_random,
+    *_ranges,
     *_reduce,
     *_replaced,
     *_rounding,

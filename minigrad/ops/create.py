@@ -6,7 +6,6 @@ They also take its `layout=` and `pin_memory=`, which change nothing: memory is 
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 from typing import Any
 
@@ -17,17 +16,17 @@ from minigrad.backend import np
 from minigrad.formats import RANKS, arranged, check_format, inverse, order_of, preserve_format, strided
 
 __all__ = [
-    "arange",
     "as_tensor",
+    "asarray",
     "empty",
     "empty_like",
-    "eye",
+    "empty_strided",
     "from_numpy",
     "full",
     "full_like",
-    "linspace",
     "ones",
     "ones_like",
+    "scalar_tensor",
     "tensor",
     "zeros",
     "zeros_like",
@@ -163,6 +162,36 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     return new(array if device is None else backend.move(array, device))
 
 
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Any:
+    """`obj` as a tensor: itself, or one that shares its memory where dtype and device allow, unless `copy`.
+
+    ValueError if it cannot be shared and `copy` is False.
+    """
+    held = obj if isinstance(obj, Variable) or backend.is_array(obj) else None
+    if held is None and copy is False:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
+    result = as_tensor(obj, dtype, device)
+    if held is not None and copy is not None:
+        shared = result is obj or backend.is_view_of(result.array, obj.array if isinstance(obj, Variable) else obj)
+        if not (copy or shared):
+            raise ValueError("can't alias tensor: another dtype or device needs a copy")
+        result = result.clone() if copy and shared else result
+    return result.requires_grad_() if requires_grad else result
+
+
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, layout: Any = strided, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """A 0-dim tensor of the default dtype, or of `dtype`."""
+    if not isinstance(s, (bool, int, float)):
+        raise TypeError(f"scalar_tensor(): argument 's' (position 1) must be Number, not {type(s).__name__}")
+    kind = backend.get_default_dtype() if dtype is None else dtype
+    return full((), s, dtype=kind, device=device, requires_grad=requires_grad)
+
+
 def from_numpy(array: Any) -> Any:
     """A tensor on the memory of a NumPy array: a change of one shows in the other."""
     if not isinstance(array, np.ndarray):
@@ -186,15 +215,15 @@ def size_of(size: tuple[Any, ...], name: str = "empty") -> tuple[int, ...]:
     return tuple(int(n) for n in size)
 
 
-def _dtype(dtype: Any) -> Any:
+def dtype_or_default(dtype: Any) -> Any:
     return backend.numpy_dtype(backend.get_default_dtype() if dtype is None else dtype)
 
 
 def _filled(make: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
-    return leaf(_on(device, lambda module: getattr(module, make)(shape, _dtype(dtype))), requires_grad)
+    return leaf(on_device(device, lambda module: getattr(module, make)(shape, dtype_or_default(dtype))), requires_grad)
 
 
-def _on(device: Any, make: Any) -> Any:
+def on_device(device: Any, make: Any) -> Any:
     """`make(array module)` with `device` current."""
     if device is None or (target := backend.canonical(device)).type == "cpu":
         return make(np)
@@ -233,6 +262,23 @@ def empty(
     return made
 
 
+def empty_strided(
+    size: Any, stride: Any, *, dtype: Any = None, layout: Any = strided, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """A tensor with whatever values the memory held, laid out by strides counted in elements."""
+    if len(size) != len(stride):
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
+        )
+    count = 0 if 0 in size else 1 + sum([(n - 1) * step for n, step in zip(size, stride, strict=True)])
+    memory = empty((count,), dtype=dtype, device=device, requires_grad=requires_grad)
+    array = memory.array
+    view = backend.module_of(array).lib.stride_tricks.as_strided
+    memory.array = view(array, tuple(size), tuple([step * array.itemsize for step in stride]))
+    return memory
+
+
 def full(
     size: Any, fill_value: Any, *, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -247,9 +293,11 @@ def full(
         raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {kind}")
     if dtype is None:
         dtype = None if isinstance(fill_value, float) else type(fill_value)
-    fill_value = _fitting(fill_value, _dtype(dtype))
+    fill_value = _fitting(fill_value, dtype_or_default(dtype))
     shape = size_of((size,) if isinstance(size, int) else tuple(size))
-    return leaf(_on(device, lambda module: module.full(shape, fill_value, _dtype(dtype))), requires_grad)
+    return leaf(
+        on_device(device, lambda module: module.full(shape, fill_value, dtype_or_default(dtype))), requires_grad
+    )
 
 
 def _fitting(value: Any, dtype: np.dtype) -> Any:
@@ -296,63 +344,3 @@ def _like(make: Any) -> Any:
 
 
 zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(empty), _like(full)
-
-
-def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, layout: Any = strided, device: Any = None,
-    pin_memory: bool = False, requires_grad: bool = False,
-) -> Any:  # fmt: skip
-    """start, start + step, ... up to `end`, which is left out; `arange(end)` starts at 0. int64 if all are ints."""
-    if end is None:
-        start, end = 0, start
-    start, end, step = (x.item() if isinstance(x, (Variable, np.generic)) else x for x in (start, end, step))  # type: ignore[union-attr]
-    if not (step > 0 or step < 0):
-        raise RuntimeError(f"step must be nonzero\ngot arange({start}, {end}, {step})")
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise RuntimeError(f"unsupported range: {start} -> {end}")
-    if (end - start) * step < 0:
-        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
-    if dtype is None:
-        dtype = backend.int64 if all(isinstance(x, int) for x in (start, end, step)) else backend.get_default_dtype()
-    count = math.ceil((end - start) / step)
-    kind = backend.numpy_dtype(dtype)
-
-    def make(module: Any) -> Any:
-        # In double precision, then rounded once, as torch computes it: NumPy's own float32 arange accumulates.
-        wide = module.float64 if kind.kind == "f" else module.int64
-        return (module.arange(count, dtype=wide) * step + start).astype(kind)
-
-    return leaf(_on(device, make), requires_grad)
-
-
-def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, layout: Any = strided, device: Any = None,
-    pin_memory: bool = False, requires_grad: bool = False,
-) -> Any:  # fmt: skip
-    """`steps` values from `start` to `end`, both included, evenly spaced."""
-    if steps < 0:
-        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
-    start, end = (x.item() if isinstance(x, Variable) else x for x in (start, end))  # type: ignore[attr-defined]
-    kind, steps = _dtype(dtype), int(steps)
-    return leaf(_on(device, lambda module: _linspace(module, start, end, steps, kind)), requires_grad)
-
-
-def _linspace(module: Any, start: float, end: float, steps: int, kind: Any) -> Any:
-    """From both ends towards the middle, in the result's own precision, which is how torch rounds."""
-    if kind.kind != "f":
-        return module.linspace(start, end, steps).astype(kind)
-    index = module.arange(steps, dtype=kind)
-    step = kind.type((end - start) / (steps - 1)) if steps > 1 else kind.type(0)
-    forwards, backwards = kind.type(start) + step * index, kind.type(end) - step * (steps - 1 - index)
-    return module.where(index < steps // 2, forwards, backwards) if steps > 1 else forwards
-
-
-def eye(
-    n: int, m: int | None = None, *, dtype: Any = None, layout: Any = strided, device: Any = None,
-    pin_memory: bool = False, requires_grad: bool = False,
-) -> Any:  # fmt: skip
-    """The identity matrix, n x m."""
-    for name, size in (("n", n), ("m", m)):
-        if size is not None and size < 0:
-            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    return leaf(_on(device, lambda module: module.eye(n, m, dtype=_dtype(dtype))), requires_grad)

@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 from minigrad import backend
-from minigrad.autograd.variable import Variable, wrap
+from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.backend import np
 from minigrad.kernels import places
 from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
 
-__all__ = ["bincount", "bucketize", "searchsorted", "unique"]
+__all__ = ["bincount", "bucketize", "isin", "searchsorted", "unique", "unique_consecutive", "unravel_index"]
 
 
 def unique(
@@ -34,6 +34,61 @@ def unique(
     if return_inverse:
         others[0] = others[0].reshape(array.shape if axis is None else -1)
     return tuple([wrap(part) for part in (values, *others)])
+
+
+def unique_consecutive(
+    input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """The elements (along `dim`, the slices) that differ from the one before; with what `unique` can tell besides."""
+    array = input.array
+    xp = backend.module_of(array)
+    if dim is not None and not array.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    axis = None if dim is None else normalize_dim(dim, array.ndim)
+    if axis is not None and not array.size and array.shape[axis]:
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+    rows = array.reshape(-1) if axis is None else xp.moveaxis(array, axis, 0)
+    n = rows.shape[0] if rows.ndim else 1
+    flat = rows.reshape(n, rows.size // n if n else 0)
+    new = xp.concatenate([xp.ones(min(n, 1), bool), (flat[1:] != flat[:-1]).any(axis=1)])
+    values = rows[new] if axis is None else xp.moveaxis(rows[new], 0, axis)
+    parts = [values]
+    if return_inverse:
+        parts.append((xp.cumsum(new) - 1).reshape(array.shape if axis is None else -1))
+    if return_counts:
+        parts.append(xp.diff(xp.append(xp.flatnonzero(new), n)))
+    return wrap(values) if len(parts) == 1 else tuple([wrap(part) for part in parts])
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
+    """Which of `elements` are among `test_elements`, or with `invert` are not; one of the two may be a number."""
+    arrays = [x.array for x in (elements, test_elements) if isinstance(x, Variable)]
+    if not arrays:
+        got = ", ".join(type(x).__name__ for x in (elements, test_elements))
+        raise TypeError(f"isin() received an invalid combination of arguments - got ({got}), but expected a tensor")
+    for array in arrays:
+        if array.dtype.kind == "b":
+            raise RuntimeError("Unsupported input type encountered for isin(): Bool\nconvert it first, as with .int()")
+    xp = backend.module_of(*arrays)
+    found = xp.isin(unwrap(elements), unwrap(test_elements), assume_unique=assume_unique, invert=invert)
+    return wrap(backend.as_array(found))
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """The index along each dim of a tensor of `shape`, of elements numbered in its flattened form."""
+    if indices.array.dtype.kind not in "iu":
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    for n in sizes:
+        if not isinstance(n, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
+        if n < 0:
+            raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
+    if 0 in sizes:
+        raise RuntimeError("ZeroDivisionError: a tensor without elements has no indices")
+    steps = [math.prod(sizes[dim + 1 :]) for dim in range(len(sizes))]
+    rest = indices.array
+    return tuple([wrap(backend.as_array(rest // step % n)) for n, step in zip(sizes, steps, strict=True)])
 
 
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:

@@ -14,8 +14,8 @@ from minigrad.autograd.op import Op
 from minigrad.kernels import bessel, gamma, special
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.compare import NUMBERS, where
-from minigrad.ops.create import arange
 from minigrad.ops.elementwise import erfc, exp, log
+from minigrad.ops.ranges import arange
 from minigrad.ops.reduce import sum
 from minigrad.ops.rounding import sign
 from minigrad.ops.shape import unsqueeze

@@ -60,6 +60,25 @@ def _line(d: Draw) -> Sample:
     return Sample(d.number(-3, 3), d.number(-3, 3), d.size(0, 7), dtype=d.one_of(None, "float64", "float32"))
 
 
+def _powers(d: Draw) -> Sample:
+    return Sample(*_line(d).args, d.one_of(10.0, 2, 0.5), dtype=d.one_of(None, "float64", "float32"))
+
+
+def _inclusive(d: Draw) -> Sample:
+    start, step = d.one_of(0, -2, 0.5), d.one_of(1, 2, 0.25, -1)
+    return Sample(start, start + step * d.size(0, 5) + d.one_of(0, step / 2), step, dtype=d.one_of(None, "float64"))
+
+
+def _triangle(d: Draw) -> Sample:
+    return Sample(d.size(), d.size(), d.size(-3, 3), dtype=d.one_of("int64", "int32"))
+
+
+def _with_strides(T: Any, x: Any, *layout: Any) -> Any:
+    """What was written to a tensor of these strides, and how it lies."""
+    made = T.empty_strided(*layout, dtype=x.dtype)
+    return made.fill_(2.0), list(made.stride())
+
+
 def _nested(d: Draw) -> Sample:
     data = d.one_of(d.floats, lambda shape: d.ints(shape, -3, 3), d.bools)(d.shape())
     return Sample(d.floats(()), data.tolist(), dtype=d.one_of(*DTYPES[:4]))
@@ -85,9 +104,27 @@ CASES = [
     Case("eye", lambda d: Sample(d.size(), d.size(), dtype=d.one_of(*DTYPES)), call=_make("eye"), skip=CREATED),
     Case("arange", _range, call=_make("arange"), tolerance=SPACED, skip=CREATED),
     Case("linspace", _line, call=_make("linspace"), tolerance=SPACED, skip=CREATED),
+    Case(
+        "logspace",
+        _powers,
+        call=_make("logspace"),
+        tolerance=Tolerance(SUMS.float64, 5e-6, "the power of a rounded exponent"),
+        skip=CREATED,
+    ),
+    Case("range", _inclusive, call=_make("range"), tolerance=SPACED, skip=CREATED),
+    *(Case(name, _triangle, call=_make(name), skip=CREATED) for name in ("tril_indices", "triu_indices")),
+    Case("scalar_tensor", lambda d: Sample(d.one_of(2, -0.5, True)), skip=CREATED),
+    Case(
+        "empty_strided",
+        lambda d: Sample(
+            Fixed(d.floats(())), *d.one_of(((2, 3), (1, 2)), ((2, 3), (5, 1)), ((), ()), ((0, 2), (2, 1)))
+        ),
+        call=_with_strides,
+        skip=CREATED,
+    ),
     *(
         Case(name, _nested, call=lambda T, x, data, name=name, **how: _make(name)(T, data, **how), skip=CREATED)
-        for name in ("tensor", "as_tensor")
+        for name in ("tensor", "as_tensor", "asarray")
     ),
     Case("clone", unary(), covers=("from_numpy",)),  # which the adapters make every tensor with
     Case(

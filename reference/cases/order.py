@@ -51,6 +51,26 @@ def repeating(d: Draw) -> Sample:
     return Sample(x, **options)
 
 
+def in_runs(d: Draw) -> Sample:
+    x = d.ints(d.shape(max_dims=3), 0, 1) * d.one_of(1, 0.5)
+    options = {"return_inverse": d.flag(), "return_counts": d.flag()}
+    return Sample(
+        Fixed(x) if x.dtype.kind == "f" else x,
+        **options,
+        dim=d.one_of(None, d.dim(x.ndim)) if x.size and x.ndim else None,
+    )
+
+
+def among(d: Draw) -> Sample:
+    a, b = d.ints(d.shape(), 0, 5), d.ints(d.shape(max_dims=2), 0, 5)
+    return Sample(*d.one_of((a, b), (a, 3), (2, b)), invert=d.flag())
+
+
+def numbered(d: Draw) -> Sample:
+    shape = d.shape(min_dims=1, min_side=1)
+    return Sample(d.ints(d.shape(max_dims=2), 0, int(np.prod(shape)) - 1), shape)
+
+
 def counted(d: Draw) -> Sample:
     n = d.size(0, 6)
     weights = d.one_of(None, Fixed(d.floats((n,))), d.ints((n,), -3, 3))
@@ -108,6 +128,9 @@ CASES = [
     Case("kthvalue", kth, skip=ITS_OWN),
     Case("kthvalue", tied(kth), "ties", call=lambda T, *args: T.kthvalue(*args)[0]),
     Case("unique", repeating),
+    Case("unique_consecutive", in_runs),
+    Case("isin", among, skip={"method": "a function only"}),
+    Case("unravel_index", numbered, skip={"method": "a function only"}),
     Case("bincount", counted, tolerance=SUMS),
     Case("searchsorted", placed),
     Case("bucketize", in_buckets),

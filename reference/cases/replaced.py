@@ -76,6 +76,10 @@ def matrices(d: Draw) -> Sample:
     return Sample(*d.float_arrays([d.shape(max_dims=2) for _ in range(d.size(1, 3))]))
 
 
+def vectors(d: Draw) -> Sample:
+    return Sample(*d.float_arrays([(d.size(),) for _ in range(d.size(1, 3))]))
+
+
 def chosen(d: Draw) -> Sample:
     return Sample(d.floats((d.size(0, 5),)), d.size(0, 3), d.flag())
 
@@ -101,4 +105,5 @@ CASES = [
     Case("Tensor.fill_diagonal_", filled_diagonal, call=fill_diagonal, covers=("fill_diagonal_",)),
     Case("block_diag", matrices),
     Case("combinations", chosen),
+    Case("cartesian_prod", vectors, skip={"method": "a function only"}),
 ]
