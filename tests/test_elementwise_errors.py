@@ -81,6 +81,12 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
 }
 
 
+def test_another_fault_beside_a_number_is_not_blamed_on_it() -> None:
+    with pytest.raises(TypeError) as caught:
+        minigrad.add(minigrad.ones(2), 2, alpha="much")
+    assert "must be Tensor" not in str(caught.value)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_are_no_tensors(name: str, dtype: str) -> None:

@@ -117,8 +117,10 @@ def need_tensors(declaration: Declaration, operands: Sequence[Any]) -> None:
 def number_error(declaration: Declaration, operands: Sequence[Any], error: Exception | None = None) -> Exception:
     """torch's error for a number where it wants a tensor; `error` itself if that is not what went wrong."""
     d = declaration
+    may_be_numbers = d.promotes and error is not None  # beside a tensor
+    wanted = d.tensors or (() if may_be_numbers else d.operands)
     for o, x in zip(d.operands, operands):
-        if type(x) in ANY_NUMBER and (o in d.tensors or not d.tensors):
+        if type(x) in ANY_NUMBER and o in wanted:
             if d.name.startswith("_") or (d.tensors and len(d.tensors) < len(d.operands)):  # one of several overloads
                 got = ", ".join("Tensor" if isinstance(v, Variable) else type(v).__name__ for v in operands)
                 return TypeError(
