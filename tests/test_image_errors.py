@@ -272,3 +272,12 @@ def test_unpooling_undoes_pooling() -> None:
     restored = F.max_unpool2d(maxima, places, 2)
     assert restored.shape == image.shape
     assert bool((F.max_pool2d(restored, 2) == maxima).all())
+
+
+def test_images_that_grow_by_whole_numbers_are_read_by_slices() -> None:
+    """Which is fast; where nothing is regular, one array of positions does for all."""
+    for mode in ("nearest", "linear"):
+        for inputs, outputs in ((50, 100), (50, 150), (100, 50), (7, 7)):
+            table = resampling.table(mode, inputs, outputs, None, False, False)
+            assert all(type(tap.input) is type(tap.output) is slice for tap in table.taps)
+    assert len(resampling.table("nearest", 50, 71, None, False, False).taps) == 1

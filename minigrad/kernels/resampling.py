@@ -7,17 +7,27 @@ adds gradients up is `resample` again, and nothing is ever scattered.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.kernels.windows import half_in_single
 
 Array = Any
-Tap = tuple[Any, Any, Any]  # output positions, where each reads the input, weights (None: all 1)
+Positions = Any  # a slice, or an array where they are not evenly spaced
+
+
+class Tap(NamedTuple):
+    """Some triples of a table, each output in one of them at most; `first` if nothing has been added there before."""
+
+    output: Positions
+    input: Positions
+    weight: Array | None  # None: all 1
+    first: bool
 
 
 class Table:
@@ -33,25 +43,52 @@ class Table:
         return Table(self.inputs, self.outputs, self.input, self.output, self.weight)
 
     @functools.cached_property
+    def is_complete(self) -> bool:
+        """True if every output has a triple."""
+        return len(np.unique(self.output)) == self.outputs
+
+    @functools.cached_property
     def taps(self) -> list[Tap]:
-        """The triples parted so that an output occurs once in a part: the first of every output, the second, ..."""
+        """The first triple of every output, the second, ..., each parted into slices where a few of them do."""
         order = np.argsort(self.output, kind="stable")
         outputs = self.output[order]
         rank = np.arange(len(order)) - np.searchsorted(outputs, outputs)
         taps = []
         for n in range(int(rank.max(initial=-1)) + 1):
             part = order[rank == n]
-            weight = self.weight[part]
-            taps.append((_run(self.output[part]), _run(self.input[part]), None if (weight == 1).all() else weight))
+            for run in _even_runs(self.output[part], self.input[part], self.outputs // self.inputs):
+                at = part[run]
+                weight = None if (self.weight[at] == 1).all() else self.weight[at]
+                taps.append(Tap(_positions(self.output[at]), _positions(self.input[at]), weight, n == 0))
         return taps
 
 
-def _run(positions: Array) -> Any:
-    """`positions` as a slice where they are evenly spaced: reading by slices is several times faster."""
+def _even_runs(output: Array, input: Array, ratio: int) -> list[slice]:
+    """Slices of both arrays in which both are evenly spaced; one of all, if it took more than a few of them.
+
+    Where an image grows `ratio` times, every ratio-th output reads the next input, but for the edges.
+    """
+    for step in (1, max(ratio, 1)):
+        runs = [run for start in range(step) for run in _runs_of_every(step, start, output, input)]
+        if len(runs) <= 4 * step:
+            return runs
+    return [slice(None)]
+
+
+def _runs_of_every(step: int, start: int, output: Array, input: Array) -> list[slice]:
+    """Runs of every step-th element; a run ends where the spacing of either array changes."""
+    output, input = output[start::step], input[start::step]
+    bends = (np.diff(output, 2) != 0) | (np.diff(input, 2) != 0)
+    cuts = [0, *(np.flatnonzero(bends) + 2).tolist(), len(output)]
+    return [slice(start + i * step, start + j * step, step) for i, j in itertools.pairwise(cuts) if i < j]
+
+
+def _positions(positions: Array) -> Positions:
+    """`positions` as a slice where they are evenly spaced, or all the same: slices are several times faster."""
     step = int(positions[1] - positions[0]) if len(positions) > 1 else 1
-    if step < 1 or (np.diff(positions) != step).any():
+    if step < 0 or (np.diff(positions) != step).any():
         return positions
-    return slice(int(positions[0]), int(positions[-1]) + 1, step)
+    return slice(int(positions[0]), int(positions[-1]) + 1, step or 1)
 
 
 @half_in_single
@@ -63,22 +100,18 @@ def resample(x: Array, tables: tuple[Table, ...], xp: ModuleType) -> Array:
 
 
 def _along(x: Array, table: Table, axis: int, xp: ModuleType) -> Array:
-    out: Array = None
+    shape = (*x.shape[:axis], table.outputs, *x.shape[x.ndim + axis + 1 :])
+    out = (xp.empty if table.is_complete else xp.zeros)(shape, x.dtype)
     after = (slice(None),) * (-1 - axis)
-    for positions, sources, weight in table.taps:
-        if type(sources) is slice:
-            part = x[(..., sources, *after)]
+    for tap in table.taps:
+        part = x[(..., tap.input, *after)] if type(tap.input) is slice else x.take(xp.asarray(tap.input), axis=axis)
+        if tap.weight is not None:
+            part = part * xp.asarray(tap.weight.astype(x.dtype)).reshape(-1, *(1,) * (-1 - axis))
+        where = (..., tap.output if type(tap.output) is slice else xp.asarray(tap.output), *after)
+        if tap.first:
+            out[where] = part
         else:
-            part = x.take(xp.asarray(sources), axis=axis)
-        if weight is not None:
-            part = part * xp.asarray(weight.astype(x.dtype)).reshape(-1, *(1,) * (-1 - axis))
-        if out is None and type(positions) is slice and positions == slice(0, table.outputs, 1):  # no need of zeros
-            out = part.copy() if part.base is not None else xp.ascontiguousarray(part)
-            continue
-        if out is None:
-            out = xp.zeros((*x.shape[:axis], table.outputs, *x.shape[x.ndim + axis + 1 :]), x.dtype)
-        where = positions if type(positions) is slice else xp.asarray(positions)
-        out[(..., where, *after)] += part
+            out[where] += part
     return out
 
 
