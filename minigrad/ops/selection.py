@@ -218,7 +218,7 @@ def _overloads(
     _need_elements(name, input, dim)
     if dim is None:
         return over_all(input)
-    return result(*along(input, normalize_dim(dim, input.ndim), keepdim))
+    return result(*along(input, normalize_dim(dim, input.array.ndim), keepdim))
 
 
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
