@@ -9,6 +9,7 @@ import pytest
 
 import minigrad
 from minigrad.nn.modules.lazy import LazyModuleMixin
+from reference import strict_cupy
 from tests.lockstep import attempt, same
 
 LAYERS = {  # and the sizes of an input
@@ -59,19 +60,19 @@ def test_the_first_call_makes_the_parameters(text):
     same(program, rtol=2e-5)
 
 
-@pytest.mark.parametrize("text", COPIED)
+@pytest.mark.parametrize("text", LAYERS)
 def test_copies_stay_lazy(text):
     """Deep copies, pickles, and casts to another dtype."""
 
     def program(T):
-        results = []
-        for change in (copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), lambda m: m.double()):
+        results, changes = [], [lambda m: pickle.loads(pickle.dumps(m)), lambda m: m.double()]
+        for change in changes + [copy.deepcopy] * (text in COPIED):
             module = change(build(T, text))
             x = T.rand(*LAYERS[text])
             shown = repr(module), module.has_uninitialized_params()
-            weights = [p.dtype for p in module.parameters()]
-            module(x.to(weights[0]) if weights else x)
-            results.append([shown, [str(dtype) for dtype in weights], repr(module), values(module)])
+            dtypes = [t.dtype for t in module.state_dict(keep_vars=True).values()]
+            module(x.to(dtypes[0]) if dtypes else x)
+            results.append([shown, [str(dtype) for dtype in dtypes], repr(module), values(module)])
         return results
 
     same(program)
@@ -181,3 +182,12 @@ def test_optimizers_take_lazy_parameters():
 
 def test_the_mixin_is_a_module():
     assert issubclass(LazyModuleMixin, minigrad.nn.Module)
+
+
+def test_lazy_modules_move_to_the_gpu():
+    """On the strict stand-in for CuPy; parameters and buffers are then made there."""
+    with strict_cupy.install():
+        nn = minigrad.nn
+        module = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2)).to("cuda")
+        assert module(minigrad.ones(2, 3, 5, 5, device="cuda")).is_cuda
+        assert all(t.is_cuda for t in module.state_dict().values())

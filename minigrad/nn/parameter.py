@@ -111,6 +111,11 @@ class UninitializedTensorMixin(Tensor):
     def is_floating_point(self) -> bool:
         return self.data.is_floating_point()
 
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """One of another dtype or device."""
+        example = self.data.to(*args, **kwargs)
+        return type(self)(self.needs_grad, example.device, example.dtype)
+
     def detach(self) -> Any:
         """Itself: it has no history."""
         return self
