@@ -11,6 +11,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable
 from minigrad.kernels import bessel, gamma, special
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.compare import NUMBERS, where
@@ -58,8 +59,8 @@ polygamma_of_order.derivative(input=lambda g, input, n: g * polygamma_of_order(i
 def polygamma(n: int, input: Any) -> Any:
     """The n-th derivative of digamma, the order n coming first. RuntimeError for a negative n."""
     if type(n) is not int:
-        got = type(n).__name__ if isinstance(n, (int, float, str)) else "Tensor"
-        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {got}")
+        kind = "Tensor" if isinstance(n, Variable) else type(n).__name__
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {kind}")
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     return polygamma_of_order(input, n)
