@@ -6,6 +6,7 @@ Shapes: x (..., *sizes); starts and ends (windows,) for each spatial axis, or (.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -35,7 +36,7 @@ def random_windows(sample: Array, size: int, windows: int, kernel: int, xp: Modu
 
 
 def max_windows(
-    x: Array, starts: tuple[Array, ...], ends: tuple[Array, ...], widths: Shape, xp: ModuleType
+    x: Array, starts: Sequence[Array], ends: Sequence[Array], widths: Shape, xp: ModuleType
 ) -> tuple[Array, Array]:
     """The largest number of every window, none wider than `widths`, and its flat position in (*sizes), int64.
 

@@ -10,6 +10,7 @@ from minigrad.autograd.op import Op
 from minigrad.kernels import pooling, uneven_pooling
 from minigrad.ops import random
 from minigrad.ops.checks import need_float
+from minigrad.ops.dims import normalize_dim
 from minigrad.ops.pool import check_line, put_maxima
 from minigrad.ops.reduce import mean
 from minigrad.ops.shape import squeeze, unsqueeze
@@ -133,13 +134,12 @@ def _fractional_maxima(input, samples: Any, wanted: tuple, kernel: tuple, *, xp)
     """The largest number of every window, and its flat place; `samples` (..., n) say where each plane's windows are."""
     sizes = input.shape[-len(wanted) :]
     order = (1, 0) if len(sizes) == 2 else (0, 1, 2)  # in two dimensions torch's first number is of the last one
-    starts = tuple(
-        [
-            uneven_pooling.random_windows(samples[..., i], size, w, k, xp)
-            for i, size, w, k in zip(order, sizes, wanted, kernel)
-        ]
-    )
-    return uneven_pooling.max_windows(input, starts, tuple([s + k for s, k in zip(starts, kernel)]), kernel, xp)
+    starts = [
+        uneven_pooling.random_windows(samples[..., i], size, w, k, xp)
+        for i, size, w, k in zip(order, sizes, wanted, kernel)
+    ]
+    ends = [start + k for start, k in zip(starts, kernel)]
+    return uneven_pooling.max_windows(input, starts, ends, kernel, xp)
 
 
 _ADAPTIVE = {n: Op(_adaptive_maxima, outputs=("out", "indices"), node=f"AdaptiveMaxPool{n}DBackward0") for n in (2, 3)}
@@ -222,9 +222,7 @@ def _fractional_max(
     shape, ndim = input.array.shape, input.array.ndim
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
-    if ndim <= n:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-max(ndim, 1)}, {max(ndim, 1) - 1}], "
-                         f"but got {-1 - n})")  # fmt: skip
+    normalize_dim(-1 - n, ndim)  # torch's IndexError for a tensor of fewer dimensions
     if output_size is None:
         ratios = output_ratio if isinstance(output_ratio, Sequence) else (output_ratio,) * n
         output_size = tuple([int(size * ratio) for size, ratio in zip(shape[-n:], ratios)])
