@@ -235,6 +235,12 @@ def test_functions_over_torch_run_on_minigrad():
     assert all(type(t) is minigrad.Tensor for t in found)
 
 
+def test_compiled_functions_of_torch_travel():
+    given = freeze([torch.nn.functional.gelu, torch.sin, len])
+    found, _ = thaw(given, MINIGRAD)
+    assert found == [minigrad.nn.functional.gelu, minigrad.sin, len]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "text"),
     [
