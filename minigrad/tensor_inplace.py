@@ -99,6 +99,7 @@ class InPlaceOps(TensorOps):
     frac_ = in_place(ops.frac, "frac_")
     sign_ = in_place(ops.sign, "sign_")
     sgn_ = in_place(ops.sgn, "sgn_")
+    heaviside_ = in_place(ops.heaviside, "heaviside_")
 
     # extrema
     clamp_ = in_place(ops.clamp, "clamp_")
@@ -182,6 +183,7 @@ class InPlaceOps(TensorOps):
     fill_ = ops.fill_
     fill_diagonal_ = ops.fill_diagonal_
     resize_ = ops.resize_
+    resize_as_ = ops.resize_as_
     zero_ = ops.zero_
 
     # masks

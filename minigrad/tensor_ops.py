@@ -162,6 +162,7 @@ class TensorOps(LinearOps):
     frac = ops.frac
     sign = ops.sign
     sgn = ops.sgn
+    heaviside = ops.heaviside
     positive = ops.positive
 
     # extrema

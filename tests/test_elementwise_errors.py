@@ -53,6 +53,8 @@ BAD: dict[str, Callable[[Any], Any]] = {
     "softmax of integers": lambda T: T.softmax(T.tensor([1]), 0),
     "dim of softmax": lambda T: T.softmax(T.ones(2), 1),
     "dim of log_softmax": lambda T: T.nn.functional.log_softmax(T.ones(2), "last"),
+    "derivative of heaviside": lambda T: T.heaviside(T.ones(2, requires_grad=True), T.ones(2)).sum().backward(),
+    "dtypes of heaviside": lambda T: T.heaviside(T.ones(2), T.tensor([1])),
     "derivative of floor_divide": lambda T: (T.ones(2, requires_grad=True) // 2).sum().backward(),
 }
 
@@ -78,6 +80,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(["exp", "abs", "sign", "relu", "isnan"], ((2,), (2.5,), (True,))),
     "addcmul": ((None, 2, None), (2, None, None)),
     "mm": ((None, 2), (2, None)),
+    "heaviside": ((None, 2),),
 }
 
 

@@ -36,8 +36,8 @@ class Declaration:
     @property
     def torch_name(self) -> str:
         """The function's name in torch; of a private overload, as its node has it."""
-        if not self.name.startswith("_"):
-            return self.name
+        if not self.name.startswith("_") or "Backward" not in self.node_name:
+            return self.name.strip("_")
         return re.sub("(?<=[a-z])(?=[A-Z])", "_", self.node_name.partition("Backward")[0]).lower()
 
     @property

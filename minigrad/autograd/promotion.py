@@ -121,12 +121,14 @@ def number_error(declaration: Declaration, operands: Sequence[Any], error: Excep
     wanted = d.tensors or (() if may_be_numbers else d.operands)
     for o, x in zip(d.operands, operands):
         if type(x) in ANY_NUMBER and o in wanted:
-            if d.name.startswith("_") or (d.tensors and len(d.tensors) < len(d.operands)):  # one of several overloads
+            if len(d.tensors) < len(d.operands) and (d.tensors or d.name.startswith("_")):  # one of several overloads
                 got = ", ".join("Tensor" if isinstance(v, Variable) else type(v).__name__ for v in operands)
                 return TypeError(
                     f"{d.torch_name}() received an invalid combination of arguments - got ({got}), but expected one "
                     f"of:\n * (Tensor {', '.join(d.operands)})"
                 )
             position = [p.name for p in d.params].index(o) + 1
-            return TypeError(f"{d.name}(): argument '{o}' (position {position}) must be Tensor, not {type(x).__name__}")
+            return TypeError(
+                f"{d.torch_name}(): argument '{o}' (position {position}) must be Tensor, not {type(x).__name__}"
+            )
     return error or TypeError(f"{d.name}() takes tensors")

@@ -19,7 +19,7 @@ from minigrad.ops.create import size_of
 from minigrad.ops.inplace import check_memory, check_writable, write
 from minigrad.ops.rounding import no_slope
 
-__all__ = ["copy_", "fill", "fill_", "resize_", "zero_"]
+__all__ = ["copy_", "fill", "fill_", "resize_", "resize_as_", "zero_"]
 
 
 @Op(node="ZeroBackward0")
@@ -145,3 +145,8 @@ def resize_(self: Any, *size: Any) -> Any:
         flat = larger
     self.array = flat[:wanted].reshape(shape)
     return self
+
+
+def resize_as_(self: Any, the_template: Any) -> Any:
+    """`resize_` to the shape of `the_template`."""
+    return resize_(self, the_template.shape)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.autograd.op import Op
+from minigrad.autograd.variable import Variable, unwrap
 from minigrad.ops.checks import need_float, refuse_bool
 
-__all__ = ["floor", "ceil", "round", "trunc", "fix", "frac", "sign", "sgn", "positive"]
+__all__ = ["floor", "ceil", "round", "trunc", "fix", "frac", "sign", "sgn", "heaviside", "positive"]
 
 
 @Op
@@ -79,6 +80,25 @@ def sign(input, *, xp):
 def sgn(input):
     """The same as `sign`: no tensor is complex."""
     return sign(input)
+
+
+@Op(promote="common", tensors=("input", "values"), node="NotImplemented")
+def _heaviside(input, values, *, xp):
+    """The step at 0."""
+    return xp.where(input == 0, values, (input > 0).astype(input.dtype))
+
+
+def heaviside(input: Any, values: Any) -> Any:
+    """0 where the input is below 0 (or nan), 1 above, and `values` where it is 0; torch gives it no derivative."""
+    for x in (input, values):
+        if isinstance(x, Variable) and x.array.dtype != unwrap(input).dtype:
+            raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    return _heaviside(input, values)
+
+
+@_heaviside.joint_derivative("input", "values")
+def _refuse(g):
+    raise RuntimeError("derivative for aten::heaviside is not implemented")
 
 
 for op in (floor, ceil, trunc, _round, _round_decimals, sign, sgn):

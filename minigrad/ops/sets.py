@@ -70,7 +70,8 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
         if array.dtype.kind == "b":
             raise RuntimeError("Unsupported input type encountered for isin(): Bool\nconvert it first, as with .int()")
     xp = backend.module_of(*arrays)
-    found = xp.isin(unwrap(elements), unwrap(test_elements), assume_unique=assume_unique, invert=invert)
+    a, b = (xp.asarray(unwrap(x)) for x in (elements, test_elements))
+    found = xp.isin(a, b, assume_unique=assume_unique, invert=invert)
     return wrap(backend.as_array(found))
 
 

@@ -139,7 +139,8 @@ CASES = [
     Case(
         "Tensor.resize_",
         lambda d: Sample(Fixed(d.floats((2, 3))), d.one_of((3, 2), (6,), (2, 2), (1,))),
-        call=lambda T, x, size: x.clone().resize_(*size),
+        call=lambda T, x, size: x.clone().resize_(*size).resize_as_(T.ones(size)),
+        covers=("resize_as_",),
         skip={
             "layouts": "it shows the memory, whose order is the clone's own affair",
             "verdict": "where it grows the memory is uninitialised",

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from math import inf, nan
 
-from reference.case import Case
-from reference.strategies import unary
+from reference.case import Case, Fixed, Sample
+from reference.strategies import Draw, unary
+
+
+def steps(d: Draw) -> Sample:
+    x, values = d.broadcastable(2)
+    return Sample(Fixed(d.floats(x, kinks=(0, nan, inf))), Fixed(d.floats(values)))  # torch gives it no derivative
+
 
 WHOLE = (-2, -1, 0, 1, 2)
 HALVES = (-1.5, -0.5, 0.5, 1.5, 2.5)
@@ -26,4 +32,5 @@ CASES = [
     Case("sign", unary(kinks=(0, inf, -inf, nan))),
     Case("sgn", unary(kinks=(0, inf, -inf))),
     Case("positive", unary()),
+    Case("heaviside", steps),
 ]
