@@ -263,6 +263,20 @@ def test_the_identity_grid_gives_the_image_back() -> None:
         np.testing.assert_allclose(again.numpy(), image.numpy(), atol=1e-4)
 
 
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_points_nowhere(mode: str, padding_mode: str) -> None:
+    """A nan is led back to 0 where there is a border, an infinity to the border."""
+
+    def program(T: Any) -> Any:
+        nan, inf = float("nan"), float("inf")
+        grid = T.tensor([[[[nan, 0.0], [inf, 0.0], [-inf, 0.5], [5.0, -3.25], [0.1, nan]]]])
+        image = T.arange(12.0).reshape(1, 1, 3, 4)
+        return T.nn.functional.grid_sample(image, grid, mode, padding_mode, align_corners=False)
+
+    same(program)
+
+
 def test_unpooling_undoes_pooling() -> None:
     """Of a pooling's maxima, at their places: the pooling finds them again."""
     F = minigrad.nn.functional

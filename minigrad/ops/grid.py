@@ -74,7 +74,10 @@ with_slope.derivative(input=lambda g, slope: g * slope)
 
 
 def _led_back(place: Any, size: int, padding: int, align_corners: bool, xp: Any) -> tuple[Any, Any]:
-    """Places outside the image led back to it, border or reflection, and the slope of that: 1, -1, or 0 at borders."""
+    """Places outside the image led back to it, border or reflection, and the slope of that: 1, -1, or 0 at borders.
+
+    A nan goes to 0.
+    """
     slope = xp.ones_like(place)
     if padding == PADDINGS["reflection"]:
         low, span = (0, size - 1) if align_corners else (-0.5, size)
@@ -85,7 +88,7 @@ def _led_back(place: Any, size: int, padding: int, align_corners: bool, xp: Any)
         rest = xp.fmod(away, span)
         slope = xp.where((place < low) != turned, -slope, slope)
         place = xp.where(turned, span - rest, rest) + low
-    return xp.clip(place, 0, size - 1), slope * ((place > 0) & (place < size - 1))
+    return xp.clip(xp.where(place == place, place, 0), 0, size - 1), slope * ((place > 0) & (place < size - 1))
 
 
 def _taps(place: Any, size: int, mode: int, padding: int, align_corners: bool) -> list[tuple[Any, Any]]:
