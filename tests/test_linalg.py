@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigrad
+from minigrad.ops.products import cheapest
 from tests.lockstep import Raised, same
 
 # eye, one (all ones, so singular), wide, batch (eye, one), nan and v (a vector) are float64.
@@ -283,10 +288,24 @@ def test_namespace_is_torchs_but_for_complex_and_ldl() -> None:
     def public(T: Any) -> list[str]:
         return [name for name in dir(T.linalg) if callable(getattr(T.linalg, name)) and name[0] != "_"]
 
-    import torch
-
     assert set(public(torch)) - set(public(minigrad)) == {"eig", "eigvals", "ldl_factor", "ldl_factor_ex", "ldl_solve"}
     assert set(public(minigrad)) <= set(public(torch))
+
+
+@given(st.lists(st.integers(1, 9), min_size=3, max_size=7))
+def test_chain_takes_the_fewest_multiplications(sizes: list[int]) -> None:
+    """Of all orders in which a chain of matrices can be multiplied."""
+    cut = cheapest(sizes)
+
+    def cost(i: int, j: int, places: Callable[[int, int], Iterable[int]]) -> int:
+        ways = [
+            cost(i, k, places) + cost(k + 1, j, places) + sizes[i] * sizes[k + 1] * sizes[j + 1] for k in places(i, j)
+        ]
+        return min(ways, default=0)
+
+    last = len(sizes) - 2
+    chosen = cost(0, last, lambda i, j: [cut[i, j]] if i < j else [])
+    assert chosen == cost(0, last, lambda i, j: range(i, j))
 
 
 def test_results_have_names() -> None:

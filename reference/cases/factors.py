@@ -16,8 +16,14 @@ SEED = 5
 
 
 def factored(d: Draw) -> Sample:
-    """lu(A) of matrices of any shape."""
+    """f(A), matrices of any shape."""
     return Sample(tall_or_wide(d))
+
+
+def wide(d: Draw) -> Sample:
+    """lu(A) of matrices with more columns than rows."""
+    m = d.size(2, 3)
+    return Sample(np.concatenate((regular(d, (m, m)), d.floats((m, d.size(1, 2)))), axis=1))
 
 
 def by_parts(T: Any, A: Any, **options: Any) -> Any:
@@ -59,11 +65,6 @@ def reflected(d: Draw) -> Sample:
     return Sample(a, tau, d.floats((*a.shape[:-2], *((m, k) if left else (k, m)))), left, d.flag())
 
 
-def singular_or_not(d: Draw) -> Sample:
-    """pinv(A), A of full rank or of one less in the middle, by integers."""
-    return Sample(tall_or_wide(d))
-
-
 def of_low_rank(T: Any, A: Any, B: Any) -> Any:
     return T.linalg.pinv(A @ B, rtol=1e-5)
 
@@ -99,7 +100,7 @@ def principal(T: Any, A: Any, center: bool) -> Any:
 
 
 def of_rank_two(d: Draw) -> np.ndarray:
-    """Matrices of rank 2, so that two random vectors find all of them; the first rows average to nothing."""
+    """Matrices of rank 2, so that two random vectors find all of them."""
     m, n = d.size(3, 5), d.size(3, 5)
     u, v = (d.floats((k, 2), -1, 1) + 3 * np.eye(k, 2) for k in (m, n))
     return u * np.array([4.0, 1.0]) @ v.T
@@ -109,6 +110,7 @@ CASES = [
     Case("linalg.lu", factored, tolerance=FACTORED, skip=OWN_NAME | {"method": "the older lu"}),
     Case("linalg.lu_factor", lambda d: Sample(regular(d, (*front(d), *(d.size(1, 4),) * 2))), tolerance=FACTORED),
     Case("linalg.lu_factor_ex", factored, tolerance=FACTORED),
+    Case("linalg.lu_factor_ex", wide, "wide", tolerance=FACTORED),
     Case("lu", factored, tolerance=FACTORED),
     Case("lu", factored, "infos", call=with_infos, tolerance=FACTORED),
     Case(
@@ -122,7 +124,7 @@ CASES = [
     Case("lu_solve", equation, call=by_old_factors, tolerance=SOLVED, skip=OWN_NAME),
     Case("linalg.householder_product", lambda d: Sample(*reflections(d)), tolerance=SOLVED, skip=OWN_NAME),
     Case("ormqr", reflected, tolerance=SOLVED, skip=OWN_NAME),
-    Case("linalg.pinv", singular_or_not, tolerance=SOLVED, covers=("pinverse",)),
+    Case("linalg.pinv", factored, tolerance=SOLVED, covers=("pinverse",)),
     Case("linalg.pinv", thin, "low rank", call=of_low_rank, tolerance=SOLVED),
     Case("linalg.pinv", lambda d: Sample(regular(d, (3, 3))), "hermitian", call=hermitian, tolerance=SOLVED),
     Case(
@@ -134,7 +136,7 @@ CASES = [
     Case("svd_lowrank", lambda d: Sample(of_rank_two(d)), call=low_rank, tolerance=FACTORED, skip=OWN_NAME),
     Case(
         "pca_lowrank",
-        lambda d: Sample(of_rank_two(d), center=False),
+        lambda d: Sample(of_rank_two(d), center=d.flag()),
         call=principal,
         tolerance=FACTORED,
         skip=OWN_NAME,
