@@ -4,8 +4,8 @@
     @Op
     def exp(input): ...
 
-gives `exp(x, out=y)`, `x.exp()` and `x.exp_()`, and the same of its aliases: `tensor_ops` and `tensor_inplace` bind
-what the public names of `ops` declare. Without `@forms` there is the function alone.
+gives `exp(x, out=y)`, `x.exp()` and `x.exp_()`, and the same of its aliases: `tensor_ops` binds what the public names
+of `ops` declare. Without `@forms` there is the function alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from minigrad import backend
 from minigrad.autograd.mode import mode, no_grad
 from minigrad.autograd.node import wants_grad
 from minigrad.autograd.variable import Variable
-from minigrad.ops.inplace import check_memory, check_writable, write
+from minigrad.ops.inplace import check_memory, check_writable, in_place_view, write
+from minigrad.ops.inplace import in_place as in_place_twin
 
 __all__: list[str] = []
 
@@ -28,38 +29,40 @@ OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
 
 
 class Forms(NamedTuple):
-    """What `forms` declares; see there."""
+    """What `forms` declared of a function: what to bind as a method, and whether or how to make the in-place twin."""
 
-    method: bool = False
-    in_place: bool | str = False
+    method: Callable[..., Any] | None
+    in_place: bool | str
 
 
 def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str = True) -> Callable[[Any], Any]:
     """Declare in which other forms torch offers a function.
 
-    method    as a method, if its first parameter is the tensor
-    in_place  as a method that writes into the tensor, with an underscore; of a view a str, torch's name for the node
-    out       with the parameter `out`, a tensor to write the result to, or a tuple of them; "exact" if its dtype must be
-              that of the result, else the result is cast
+    method    as a method of its first parameter
+    in_place  as a method that writes into the tensor, with an underscore; for a view, torch's name for the twin's node
+    out       with the parameter `out`, a tensor for the result or a tuple of them; the result is cast to its dtype,
+              unless `out` is "exact": then the dtypes must be equal
     """
 
     def declare(function: Any) -> Any:
-        if out:
-            function = _taking_out(function, exact=out == "exact")
-        function.forms = Forms(method, in_place)
-        return function
+        given = _taking_out(function, exact=out == "exact") if out else function
+        given.forms = Forms(function if method else None, in_place)
+        return given
 
     return declare
 
 
-def forms_of(function: Any) -> Forms:
-    """What was declared of a function."""
-    return getattr(function, "forms", Forms())
-
-
-def method_of(function: Any) -> Any:
-    """The function as methods call it, which take no `out`."""
-    return getattr(function, "__wrapped__", function)
+def bind(to: type, name: str, function: Any) -> None:
+    """Make of a function, under the public `name`, the methods of the class that its `forms` declare."""
+    declared = getattr(function, "forms", None)
+    if declared is None or declared.method is None or name in vars(to):
+        return
+    setattr(to, name, declared.method)
+    twin = f"{name}_"
+    if declared.in_place is True:
+        setattr(to, twin, in_place_twin(declared.method, twin))
+    elif declared.in_place:
+        setattr(to, twin, in_place_view(declared.method, twin, declared.in_place))
 
 
 def _taking_out(function: Any, exact: bool) -> Any:
