@@ -14,7 +14,7 @@ import minigrad
 from minigrad.ops.products import cheapest
 from tests.lockstep import Raised, same
 
-# eye, one (all ones, so singular), wide, batch (eye, one), nan and v (a vector) are float64.
+# eye, one (all ones, so singular), wide, batch (eye, one), big, nan and v (a vector) are float64.
 REFUSED = """\
 L.inv(one)
 L.inv(batch)
@@ -168,6 +168,11 @@ L.cholesky_ex(batch - 2 * eye).info
 L.cholesky_ex(T.stack((eye, -eye))).info
 L.lu_factor_ex(batch)
 L.lu(one)
+L.lu(big)
+L.lu(big.mT)
+L.lu(big[:, :30].reshape(2, 15, 30))
+L.lu(T.ones(20, 20))
+L.solve_triangular(3 * T.eye(30) + big[:, :30].float(), big[:, 30:].float(), upper=True)
 L.det(batch)
 L.slogdet(batch)
 T.logdet(T.stack((eye, one, eye.flip(0))))
@@ -241,6 +246,7 @@ def names(T: Any) -> dict[str, Any]:
         "wide": T.arange(6, dtype=T.float64).reshape(2, 3),
         "nan": eye * float("nan"),
         "v": T.arange(3, dtype=T.float64),
+        "big": T.sin(T.arange(1200, dtype=T.float64) ** 2).reshape(30, 40),
     }
 
 
