@@ -75,7 +75,7 @@ def ctc_loss(
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction\nit is 'none', 'mean' or 'sum'")
-    single = log_probs.ndim == 2 and targets.ndim == 1
+    single = log_probs.ndim != 3
     batch = unsqueeze(log_probs, 1) if single else log_probs
     x = batch.array
     if x.ndim != 3:

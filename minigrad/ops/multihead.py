@@ -82,9 +82,8 @@ def multi_head_attention_forward(
     mask = _mask_of_heads(mask, length, key.array.shape[0], batch, num_heads)
 
     if (bias_k is None) != (bias_v is None):
-        raise AssertionError(
-            f"bias_{'v' if bias_k is None else 'k'} is set but bias_{'k' if bias_k is None else 'v'} is None"
-        )
+        given, other = "vk" if bias_k is None else "kv"
+        raise AssertionError(f"bias_{given} is set but bias_{other} is None")
     if bias_k is not None:
         if static_k is not None or static_v is not None:
             raise AssertionError(f"bias cannot be added to static {'value' if static_k is None else 'key'}.")
