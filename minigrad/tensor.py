@@ -18,7 +18,7 @@ from minigrad.ops import create
 from minigrad.ops.dims import normalize_dim
 from minigrad.size import Size
 from minigrad.tensor_convert import Conversions
-from minigrad.tensor_inplace import InPlaceOps
+from minigrad.tensor_ops import TensorOps
 
 NOT_A_LEAF = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
@@ -28,7 +28,7 @@ NOT_A_LEAF = (
 )
 
 
-class Tensor(InPlaceOps, Conversions):
+class Tensor(TensorOps, Conversions):
     """An n-dimensional array with a history: torch's Tensor.
 
     `Tensor(data)` copies nested sequences to the default dtype, `Tensor(2, 3)` is uninitialised.

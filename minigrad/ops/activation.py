@@ -13,6 +13,7 @@ from minigrad.ops.arithmetic import abs, true_divide
 from minigrad.ops.checks import as_integer, need_float, refuse_bool
 from minigrad.ops.compare import where
 from minigrad.ops.elementwise import erf, exp, sigmoid, tanh
+from minigrad.ops.forms import forms
 from minigrad.ops.rounding import no_slope
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 # -- piecewise linear -------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True, out=False)
 @Op
 def relu(input, *, xp):
     """max(input, 0); slope 0 at 0, 1 at nan. RuntimeError for dtype bool."""
@@ -52,6 +54,7 @@ def leaky_relu(input, negative_slope: float = 0.01, *, xp):
 leaky_relu.derivative(input=lambda g, input, negative_slope: where(input > 0, g, g * negative_slope))
 
 
+@forms(method=False)
 @Op
 def threshold(input, threshold: float, value: float, *, xp):
     """input where it is greater than `threshold`, else `value`; slope 0 at the threshold."""
@@ -110,6 +113,7 @@ hardswish.derivative(
 )
 
 
+@forms(out="exact")
 @Op
 def hardshrink(input, lambd: float = 0.5, *, xp):
     """input where |input| > lambd, else 0; slope 0 at lambd."""

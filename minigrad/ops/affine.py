@@ -13,6 +13,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 from minigrad.ops.linalg import bmm, cannot_multiply, matmul, matmul_stacks, mm, mv, outer_product, vm
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, reshape, transpose
@@ -62,6 +63,7 @@ def _check_summand(input: Any, factor: Any, name: str) -> None:
         raise RuntimeError(f"{name} must have the same dtype, but got {a} and {b}\ncast one of them with .to(dtype)")
 
 
+@forms(in_place=True, out="exact")
 @Op
 def addmm(input, mat1, mat2, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * (mat1 @ mat2)."""
@@ -73,6 +75,7 @@ def addmm(input, mat1, mat2, *, beta: float = 1, alpha: float = 1):
     return _sum_of(input, mm.forward(mat1, mat2), beta, alpha)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def addmv(input, mat, vec, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * (mat @ vec)."""
@@ -94,6 +97,7 @@ def addmv(input, mat, vec, *, beta: float = 1, alpha: float = 1):
     return _sum_of(input, mv.forward(mat, vec), beta, alpha)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def baddbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * (batch1 @ batch2), pair by pair."""
@@ -105,6 +109,7 @@ def baddbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
     return _sum_of(input, product, beta, alpha)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def addbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * the sum of all batch1[i] @ batch2[i]."""
@@ -126,6 +131,7 @@ def addbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
     return _sum_of(input, rows.dot(batch2.reshape(b * k, m)), beta, alpha)
 
 
+@forms(in_place=True)
 @Op(promote="common")
 def addr(input, vec1, vec2, *, beta: float = 1, alpha: float = 1):
     """beta * input + alpha * outer(vec1, vec2); of truth values, `or` and `and`."""

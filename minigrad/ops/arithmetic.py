@@ -13,6 +13,7 @@ from minigrad.kernels.power import integer_powers, power
 from minigrad.ops.checks import need_float, not_implemented, refuse_bool, refuse_integer_zero
 from minigrad.ops.compare import NUMBERS, where
 from minigrad.ops.elementwise import log
+from minigrad.ops.forms import forms
 from minigrad.ops.rounding import no_slope, sign
 
 __all__ = [
@@ -26,12 +27,14 @@ __all__ = [
 # -- sums -------------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="common")
 def add(input, other, *, alpha: float = 1):
     """input + alpha * other."""
     return input + other if alpha == 1 else input + _scaled(alpha, other, input)
 
 
+@forms(in_place=True)
 @Op(promote="common")
 def sub(input, other, *, alpha: float = 1):
     """input - alpha * other."""
@@ -75,6 +78,7 @@ def _scaled(alpha: float, x: Any, beside: Any) -> Any:
     return x & bool(alpha) if kind == "b" else x * alpha
 
 
+@forms(in_place=True, out="exact")
 @Op
 def neg(input):
     """-input. RuntimeError for dtype bool."""
@@ -92,6 +96,7 @@ neg.derivative(input=lambda g: -g)
 # -- products and quotients -------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="common")
 def mul(input, other):
     """input * other, elementwise."""
@@ -101,6 +106,7 @@ def mul(input, other):
 mul.derivative(input=lambda g, other: g * other, other=lambda g, input: g * input)
 
 
+@forms(in_place=True)
 @Op(promote="float", node="DivBackward0")
 def true_divide(input, other):
     """input / other, elementwise; integers are divided as floats."""
@@ -113,6 +119,7 @@ true_divide.derivative(
 )
 
 
+@forms(in_place=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """input / other, exact, or rounded to an integer: "floor" downwards, "trunc" towards zero."""
     if rounding_mode is None:
@@ -134,6 +141,7 @@ def _div_rounded(input, other, rounding_mode: str, *, xp):
     return xp.trunc(input / other)
 
 
+@forms(in_place=True)
 @Op(promote="common", node="NotImplemented")
 def floor_divide(input, other, *, xp):
     """The quotient rounded downwards. torch gives it no derivative; `div(rounding_mode="floor")` has one."""
@@ -172,6 +180,7 @@ def _remainder_of_number(input, other):
     return _remainder(input, other)
 
 
+@forms(in_place=True)
 def remainder(input: Any, other: Any) -> Any:
     """The remainder with the sign of the divisor, as Python's %. RuntimeError for integers by zero."""
     if type(other) in NUMBERS:
@@ -179,6 +188,7 @@ def remainder(input: Any, other: Any) -> Any:
     return (_remainder_of_number if type(input) in NUMBERS else _remainder)(input, other)
 
 
+@forms(in_place=True)
 def fmod(input: Any, other: Any) -> Any:
     """The remainder with the sign of the dividend, as C's fmod. RuntimeError for integers by zero."""
     return (_fmod_number if type(other) in NUMBERS else _fmod)(input, other)
@@ -219,6 +229,7 @@ def _floor_divide(input: Any, other: Any, xp: Any) -> Any:
 # -- powers -----------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 def pow(input: Any, exponent: Any) -> Any:
     """input ** exponent, elementwise; one of the two may be a number.
 
@@ -281,11 +292,13 @@ _pow.derivative(
 _pow_of_number.derivative(exponent=_slope_of_number)
 
 
+@forms(in_place=True)
 def square(input: Any) -> Any:
     """input ** 2."""
     return pow(input, 2)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def reciprocal(input, *, xp):
     """1 / input."""
@@ -295,6 +308,7 @@ def reciprocal(input, *, xp):
 reciprocal.derivative(input=lambda g, out: -g * (out * out))
 
 
+@forms(in_place=True, out="exact")
 @Op
 def abs(input, *, xp):
     """The absolute value; its derivative at 0 is 0."""
@@ -308,6 +322,7 @@ abs.derivative(input=lambda g, input: g * sign(input))
 # -- several at once --------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input", "tensor1", "tensor2"))
 def addcmul(input, tensor1, tensor2, *, value: float = 1):
     """input + value * tensor1 * tensor2."""
@@ -325,6 +340,7 @@ addcmul.derivative(
 )
 
 
+@forms(in_place=True)
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
     """input + value * tensor1 / tensor2. RuntimeError for a quotient of integers."""
     if unwrap(tensor1).dtype.kind != "f" and unwrap(tensor2).dtype.kind != "f":
@@ -351,6 +367,7 @@ _addcdiv.derivative(
 )
 
 
+@forms(in_place=True)
 def lerp(input: Any, end: Any, weight: Any) -> Any:
     """input + weight * (end - input), for a number or a tensor `weight`; all tensors of one dtype."""
     if type(weight) in NUMBERS:

@@ -10,6 +10,7 @@ from typing import Any
 
 from minigrad.autograd.op import Op
 from minigrad.ops.dims import normalize_dim, normalize_dims
+from minigrad.ops.forms import forms
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import numbers, reshape
 
@@ -44,12 +45,14 @@ rolled.derivative(input=lambda g, shifts, dims: rolled(g, tuple([-n for n in shi
 rotated.derivative(input=lambda g, k, dims: rotated(g, -k, dims))
 
 
+@forms(out=False)
 def flip(input: Any, *args: Any, dims: Any = None) -> Any:
     """With the order along `dims` reversed: flip(0, 1) or flip((0, 1)). A copy."""
     order = numbers("flip", "dims", args, dims)
     return flipped(input, normalize_dims(order, input.ndim) if order else ())
 
 
+@forms(out=False)
 def fliplr(input: Any) -> Any:
     """With the columns in reverse order."""
     if input.ndim < 2:
@@ -57,6 +60,7 @@ def fliplr(input: Any) -> Any:
     return flipped(input, (1,))
 
 
+@forms(out=False)
 def flipud(input: Any) -> Any:
     """With the rows in reverse order."""
     if input.ndim < 1:
@@ -64,6 +68,7 @@ def flipud(input: Any) -> Any:
     return flipped(input, (0,))
 
 
+@forms(out=False)
 def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Any:
     """Shifted along `dims` (without them, in the flattened tensor); what leaves at one end enters at the other."""
     moves = numbers("roll", "shifts", (shifts,))
@@ -77,6 +82,7 @@ def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | No
     return rolled(input, moves, tuple([normalize_dim(d, input.ndim) for d in axes]))
 
 
+@forms(out=False)
 def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     """Turned `k` times by 90 degrees from the first of `dims` towards the second."""
     if len(dims) != 2:
@@ -107,6 +113,7 @@ def _sum_of_repeats(g: Any, repeats: tuple[int, ...], shape: tuple[int, ...]) ->
 repeated.derivative(input=lambda g, repeats, input_shape: _sum_of_repeats(g, repeats, input_shape))
 
 
+@forms(out=False)
 def repeat(input: Any, *args: Any, repeats: Any = None) -> Any:
     """Laid side by side with itself, repeat(2, 3) or repeat((2, 3)) times along the dims; new dims come first."""
     times, shape = numbers("repeat", "repeats", args, repeats), tuple(input.shape)
@@ -122,6 +129,7 @@ def repeat(input: Any, *args: Any, repeats: Any = None) -> Any:
     return repeated(input, times)
 
 
+@forms(out=False)
 def tile(input: Any, *args: Any, dims: Any = None) -> Any:
     """`repeat`, where dims for which no number is given are left as they are."""
     times = numbers("tile", "dims", args, dims)
@@ -131,12 +139,14 @@ def tile(input: Any, *args: Any, dims: Any = None) -> Any:
 # -- triangles ---------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True, out="exact")
 @Op
 def tril(input, diagonal: int = 0, *, xp):
     """The lower triangles of matrices, up to `diagonal`; the rest is zero."""
     return xp.tril(_matrices("tril", input), diagonal)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def triu(input, diagonal: int = 0, *, xp):
     """The upper triangles of matrices, from `diagonal` on; the rest is zero."""

@@ -8,6 +8,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.formats import arranged, check_format, contiguous_format, is_arranged, preserve_format, suggested_format
+from minigrad.ops.forms import forms
 
 __all__ = ["clone", "contiguous"]
 
@@ -42,6 +43,7 @@ def move(input, where: str, source: str):
 move.derivative(input=lambda g, where, source: move(g, source, where))
 
 
+@forms(out=False)
 @Op
 def clone(input, *, memory_format: Any = None):
     """A copy, laid out as `memory_format` says."""
@@ -52,6 +54,7 @@ def clone(input, *, memory_format: Any = None):
 clone.derivative(input=lambda g: g)
 
 
+@forms(out=False)
 def contiguous(input: Any, *, memory_format: Any = contiguous_format) -> Any:
     """The tensor itself if its memory is in row-major order, or as `memory_format` says, else a copy that is."""
     check_format("contiguous", memory_format)

@@ -10,6 +10,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.kernels.select import select
 from minigrad.ops.checks import as_integer, not_implemented
+from minigrad.ops.forms import forms
 
 __all__ = [
     "eq", "ne", "lt", "le", "gt", "ge",
@@ -26,36 +27,42 @@ NUMBERS = frozenset((bool, int, float))
 # -- order ------------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input",))
 def eq(input, other):
     """input == other, elementwise."""
     return input == other
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input",))
 def ne(input, other):
     """input != other, elementwise."""
     return input != other
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input",))
 def lt(input, other):
     """input < other, elementwise."""
     return input < other
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input",))
 def le(input, other):
     """input <= other, elementwise."""
     return input <= other
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input",))
 def gt(input, other):
     """input > other, elementwise."""
     return input > other
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input",))
 def ge(input, other):
     """input >= other, elementwise."""
@@ -65,48 +72,56 @@ def ge(input, other):
 # -- predicates -------------------------------------------------------------------------------------------------------
 
 
+@forms(out=False)
 @Op
 def isnan(input, *, xp):
     """True where the value is not a number."""
     return xp.isnan(input)
 
 
+@forms(out=False)
 @Op
 def isinf(input, *, xp):
     """True where the value is infinite, of either sign."""
     return xp.isinf(input)
 
 
+@forms(out=False)
 @Op
 def isfinite(input, *, xp):
     """True where the value is neither infinite nor not a number."""
     return xp.isfinite(input)
 
 
+@forms(out="exact")
 @Op
 def isposinf(input):
     """True where the value is +inf."""
     return input == float("inf")
 
 
+@forms(out="exact")
 @Op
 def isneginf(input):
     """True where the value is -inf."""
     return input == float("-inf")
 
 
+@forms(out=False)
 @Op
 def isreal(input, *, xp):
     """True everywhere: no tensor is complex."""
     return xp.ones(input.shape, bool)
 
 
+@forms(out="exact")
 @Op
 def signbit(input, *, xp):
     """True where the sign bit is set: negative numbers and -0.0."""
     return xp.signbit(input) if input.dtype.kind == "f" else input < 0
 
 
+@forms(out=False)
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """True where |input - other| <= atol + rtol * |other|, or both are equal (so infinities are close to themselves).
 
@@ -133,11 +148,13 @@ def _isclose(input, other, rtol: float, atol: float, equal_nan: bool, *, xp):
     return close | (xp.isfinite(difference) & (difference <= atol + xp.abs(rtol * other)))
 
 
+@forms(out=False)
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """True if `isclose` holds everywhere."""
     return bool(unwrap(isclose(input, other, rtol, atol, equal_nan)).all())
 
 
+@forms(out=False)
 def equal(input: Any, other: Any) -> bool:
     """True if both tensors have the same shape and the same values."""
     if not isinstance(other, Variable):
@@ -148,48 +165,56 @@ def equal(input: Any, other: Any) -> bool:
 # -- logic ------------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input", "other"))
 def logical_and(input, other, *, xp):
     """True where both are nonzero."""
     return xp.logical_and(input, other)
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input", "other"))
 def logical_or(input, other, *, xp):
     """True where at least one is nonzero."""
     return xp.logical_or(input, other)
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input", "other"))
 def logical_xor(input, other, *, xp):
     """True where exactly one is nonzero."""
     return xp.logical_xor(input, other)
 
 
+@forms(in_place=True)
 @Op
 def logical_not(input, *, xp):
     """True where the value is zero."""
     return xp.logical_not(input)
 
 
+@forms(in_place=True)
 @Op(promote="common")
 def bitwise_and(input, other):
     """The and of the bits of two integers; of truth values, both."""
     return _integers("and", input, other) & other
 
 
+@forms(in_place=True)
 @Op(promote="common")
 def bitwise_or(input, other):
     """The or of the bits of two integers; of truth values, at least one."""
     return _integers("or", input, other) | other
 
 
+@forms(in_place=True)
 @Op(promote="common")
 def bitwise_xor(input, other):
     """The exclusive or of the bits of two integers; of truth values, exactly one."""
     return _integers("xor", input, other) ^ other
 
 
+@forms(in_place=True, out="exact")
 @Op
 def bitwise_not(input):
     """The complement of the bits of an integer; of a truth value, the other one."""
@@ -246,6 +271,7 @@ def _as_condition(condition: Any) -> Any:
     return condition != 0
 
 
+@forms(in_place=True, out=False)
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """`value` where `mask` holds, else `input`, broadcast together and in the dtype of `input`.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from minigrad.ops.forms import forms
+
 __all__ = ["conj", "conj_physical", "imag", "real", "resolve_conj", "resolve_neg"]
 
 
@@ -12,7 +14,19 @@ def real(input: Any) -> Any:
     return input
 
 
-conj = conj_physical = resolve_conj = resolve_neg = real
+@forms(out=False)
+def conj(input: Any) -> Any:
+    """The tensor itself."""
+    return input
+
+
+resolve_conj = resolve_neg = conj
+
+
+@forms(in_place=True, out="exact")
+def conj_physical(input: Any) -> Any:
+    """The tensor itself."""
+    return input
 
 
 def imag(input: Any) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.extrema import clamp
+from minigrad.ops.forms import forms
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import diagonal, reshape, squeeze, transpose, unsqueeze
@@ -36,6 +37,7 @@ def _check_weights(name: str, weights: Any, count: int) -> None:
         raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
+@forms(out=False)
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     """sum(w (x - mean)(x - mean)^T) / (n - correction), n being the sum of the weights w = fweights * aweights.
 
@@ -76,6 +78,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     return squeeze(matmul(centred, transpose(centred if weights is None else centred * weights, 0, 1)) / freedom)
 
 
+@forms(out=False)
 def corrcoef(input: Any) -> Any:
     """The covariances over the two variables' standard deviations, cut to [-1, 1]."""
     if input.ndim > 2:

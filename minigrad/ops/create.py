@@ -14,6 +14,7 @@ from minigrad.autograd.mode import mode
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 from minigrad.formats import RANKS, arranged, check_format, inverse, order_of, preserve_format, strided
+from minigrad.ops.forms import forms
 
 __all__ = [
     "as_tensor",
@@ -232,6 +233,7 @@ def on_device(device: Any, make: Any) -> Any:
         return make(module)
 
 
+@forms(method=False, out="exact")
 def zeros(
     *sizes: Any, size: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -240,6 +242,7 @@ def zeros(
     return _filled("zeros", size_of(sizes if size is None else (size,), "zeros"), dtype, device, requires_grad)
 
 
+@forms(method=False, out="exact")
 def ones(
     *sizes: Any, size: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -248,6 +251,7 @@ def ones(
     return _filled("ones", size_of(sizes if size is None else (size,), "ones"), dtype, device, requires_grad)
 
 
+@forms(method=False, out="exact")
 def empty(
     *sizes: Any, size: Any = None, memory_format: Any = None, dtype: Any = None, layout: Any = strided,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -279,6 +283,7 @@ def empty_strided(
     return memory
 
 
+@forms(method=False, out="exact")
 def full(
     size: Any, fill_value: Any, *, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,

@@ -17,6 +17,7 @@ from minigrad.autograd.variable import unwrap, wrap
 from minigrad.backend import np
 from minigrad.ops.arrange import tril, triu
 from minigrad.ops.compare import where
+from minigrad.ops.forms import forms
 from minigrad.ops.matrices import (
     LinAlgError,
     T,
@@ -110,6 +111,7 @@ def _cholesky_rule(g, out, upper):
 cholesky_factor.derivative(A=_cholesky_rule)
 
 
+@forms(method=False, out="exact")
 def linalg_cholesky(input: Any, *, upper: bool = False) -> Any:
     """L with A = L L^T, or the upper U with A = U^T U, of positive-definite matrices; LinAlgError for others."""
     need_square("linalg.cholesky", input)
@@ -117,6 +119,7 @@ def linalg_cholesky(input: Any, *, upper: bool = False) -> Any:
     return cholesky_factor(input, upper, "linalg.cholesky")
 
 
+@forms(method=False, out="exact")
 def linalg_cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = False) -> Any:
     """`cholesky`, and `info`: for each matrix 0, or the order of the leading minor that is not positive.
 
@@ -134,6 +137,7 @@ def linalg_cholesky_ex(input: Any, *, upper: bool = False, check_errors: bool = 
     return cholesky_ex_result(where(good, factor, math.nan), wrap(info))
 
 
+@forms()
 def cholesky(input: Any, upper: bool = False) -> Any:
     """`linalg.cholesky`."""
     warn_deprecated("cholesky", "cholesky")
@@ -205,11 +209,13 @@ def _triangle(UPLO: str) -> str:
     return UPLO.upper()
 
 
+@forms(method=False, out="exact")
 def linalg_eigh(input: Any, UPLO: str = "L") -> Any:
     """(eigenvalues, eigenvectors) of symmetric matrices, in ascending order; the triangle `UPLO` is looked at."""
     return linalg_eigh_result(*eigen(input, _triangle(UPLO)))
 
 
+@forms(method=False, out="exact")
 def linalg_eigvalsh(input: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of symmetric matrices, in ascending order."""
     if mode.grad and wants_grad(input):
@@ -268,6 +274,7 @@ def _singular_rule(g, U, S, Vh, full_matrices):
     return (out,)
 
 
+@forms(method=False, out="exact")
 def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """(U, S, Vh) with A = U diag(S) Vh, S descending; with `full_matrices` U and Vh are square.
 
@@ -281,6 +288,7 @@ def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None)
     return linalg_svd_result(*singular(A, full_matrices))
 
 
+@forms(method=False, out="exact")
 def linalg_svdvals(A: Any, *, driver: str | None = None) -> Any:
     """The singular values, in descending order."""
     need_matrix("linalg.svd", A)
@@ -293,6 +301,7 @@ def linalg_svdvals(A: Any, *, driver: str | None = None) -> Any:
         raise _no_singular_values() from None
 
 
+@forms(out="exact")
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     """(U, S, V) with A = U diag(S) V^T: `linalg.svd`, but V instead of its transpose; zeros unless `compute_uv`."""
     if input.ndim < 2:
@@ -349,6 +358,7 @@ def _qr_rule(g, Q, R, mode):
     return (out if gr is None else out + product(Q, gr),)
 
 
+@forms(method=False, out="exact")
 def linalg_qr(A: Any, mode: str = "reduced") -> Any:
     """(Q, R) with A = Q R, Q orthonormal and R upper triangular; mode "complete" makes Q square, "r" leaves it out."""
     if mode not in ("reduced", "complete", "r"):
@@ -359,6 +369,7 @@ def linalg_qr(A: Any, mode: str = "reduced") -> Any:
     return linalg_qr_result(*orthogonal(A, mode))
 
 
+@forms(out="exact")
 def qr(input: Any, some: bool = True) -> Any:
     """`linalg.qr`, reduced if `some`, else complete."""
     warn_deprecated("qr", "qr")

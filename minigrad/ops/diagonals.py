@@ -8,12 +8,14 @@ from minigrad.autograd.op import Op
 from minigrad.ops.cast import clone
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.fill import fill_
+from minigrad.ops.forms import forms
 from minigrad.ops.index import slice_at
 from minigrad.ops.shape import diagonal, diagonal_of, reshape
 
 __all__ = ["diag", "diag_embed", "diagflat", "fill_diagonal_"]
 
 
+@forms(out=False)
 @Op
 def diag_embed(input, offset: int = 0, dim1: int = -2, dim2: int = -1, *, xp):
     """Zeros with the last dim of `input` on the diagonal of the dims `dim1` and `dim2` of the result, a square."""
@@ -31,6 +33,7 @@ def diag_embed(input, offset: int = 0, dim1: int = -2, dim2: int = -1, *, xp):
 diag_embed.derivative(input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))
 
 
+@forms(out="exact")
 def diag(input: Any, diagonal: int = 0) -> Any:
     """The diagonal of a matrix, as a copy; of a vector the matrix that has it there."""
     if input.ndim not in (1, 2):
@@ -38,11 +41,13 @@ def diag(input: Any, diagonal: int = 0) -> Any:
     return diag_embed(input, diagonal) if input.ndim == 1 else clone(_diagonal(input, diagonal))
 
 
+@forms(out=False)
 def diagflat(input: Any, offset: int = 0) -> Any:
     """The matrix with all elements of `input` on its diagonal."""
     return diag_embed(reshape(input, (-1,)), offset)
 
 
+@forms(out=False)
 def fill_diagonal_(self: Any, fill_value: float, wrap: bool = False) -> Any:
     """Set the elements whose indices are all equal to `fill_value`. With `wrap` the diagonal of a tall matrix starts
     again below the row where it ended."""

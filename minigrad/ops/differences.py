@@ -10,6 +10,7 @@ from minigrad.autograd.variable import Variable
 from minigrad.ops.arithmetic import sub
 from minigrad.ops.compare import logical_xor
 from minigrad.ops.dims import normalize_dim, normalize_dims
+from minigrad.ops.forms import forms
 from minigrad.ops.join import cat
 from minigrad.ops.parts import narrow
 from minigrad.ops.reduce import sum
@@ -28,6 +29,7 @@ def _neighbours(input: Any, dim: int) -> tuple[Any, Any]:
 # -- differences -------------------------------------------------------------------------------------------------------
 
 
+@forms()
 def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """input[k + 1] - input[k] along `dim`, `n` times over, of truth values whether they differ.
 

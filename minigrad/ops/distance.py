@@ -12,6 +12,7 @@ from minigrad.ops.arithmetic import abs
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.compare import where
 from minigrad.ops.expand import broadcast_tensors
+from minigrad.ops.forms import forms
 from minigrad.ops.norms import norm
 from minigrad.ops.reduce import expand_reduced, sum
 from minigrad.ops.rounding import no_slope, sign
@@ -49,6 +50,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@forms(out=False)
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     """The p-norm of all elements of input - other, which are broadcast."""
     return norm(input - other, p)

@@ -12,6 +12,7 @@ from minigrad.autograd.op import Op
 from minigrad.kernels import special
 from minigrad.ops.checks import need_float
 from minigrad.ops.compare import NUMBERS, isfinite, where
+from minigrad.ops.forms import forms
 
 __all__ = [
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "xlogy",
@@ -25,42 +26,49 @@ __all__ = [
 # -- exponentials and logarithms --------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def exp(input, *, xp):
     """e ** input."""
     return xp.exp(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def exp2(input, *, xp):
     """2 ** input."""
     return xp.exp2(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def expm1(input, *, xp):
     """exp(input) - 1, precise near 0."""
     return xp.expm1(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def log(input, *, xp):
     """The natural logarithm; -inf at 0, nan below."""
     return xp.log(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def log2(input, *, xp):
     """The logarithm to base 2."""
     return xp.log2(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def log10(input, *, xp):
     """The logarithm to base 10."""
     return xp.log10(input)
 
 
+@forms(in_place=True)
 @Op(promote="float", node="Log1PBackward0")
 def log1p(input, *, xp):
     """log(1 + input), precise near 0."""
@@ -76,6 +84,7 @@ log10.derivative(input=lambda g, input: g / (input * math.log(10)))
 log1p.derivative(input=lambda g, input: g / (input + 1))
 
 
+@forms()
 @Op(promote="common", tensors=("input", "other"))
 def logaddexp(input, other, *, xp):
     """log(exp(input) + exp(other)), without overflow."""
@@ -89,6 +98,7 @@ logaddexp.derivative(
 )
 
 
+@forms(in_place=True)
 def xlogy(input: Any, other: Any) -> Any:
     """input * log(other), and 0 where input is 0, whatever the logarithm (but nan where `other` is nan)."""
     if type(other) in NUMBERS:
@@ -127,12 +137,14 @@ _xlogy_by_number.derivative(input=_xlogy_slope)
 # -- roots ------------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def sqrt(input, *, xp):
     """The square root; nan for negative numbers."""
     return xp.sqrt(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def rsqrt(input, *, xp):
     """1 / sqrt(input)."""
@@ -146,42 +158,49 @@ rsqrt.derivative(input=lambda g, out: -0.5 * g * (out * out * out))
 # -- trigonometry -----------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def sin(input, *, xp):
     """The sine of an angle in radians."""
     return xp.sin(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def cos(input, *, xp):
     """The cosine of an angle in radians."""
     return xp.cos(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def tan(input, *, xp):
     """The tangent of an angle in radians."""
     return xp.tan(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def asin(input, *, xp):
     """The angle in [-pi/2, pi/2] with this sine; nan outside [-1, 1]."""
     return xp.arcsin(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def acos(input, *, xp):
     """The angle in [0, pi] with this cosine; nan outside [-1, 1]."""
     return xp.arccos(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def atan(input, *, xp):
     """The angle in (-pi/2, pi/2) with this tangent."""
     return xp.arctan(input)
 
 
+@forms(in_place=True)
 @Op(promote="float", tensors=("input", "other"))
 def atan2(input, other, *, xp):
     """The angle in [-pi, pi] of the point (other, input); its derivative at the origin is 0."""
@@ -208,6 +227,7 @@ atan2.derivative(
 )
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input", "other"))
 def hypot(input, other, *, xp):
     """sqrt(input^2 + other^2), without overflow; its derivative at the origin is nan."""
@@ -221,6 +241,7 @@ hypot.derivative(
 )
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def sinc(input, *, xp):
     """sin(pi x) / (pi x), and 1 at 0."""
@@ -236,12 +257,14 @@ def _sinc_slope(g, input):
 sinc.derivative(input=_sinc_slope)
 
 
+@forms(in_place=True)
 @Op(promote="float", node="Deg2RadBackward0")
 def deg2rad(input):
     """Degrees as radians."""
     return input * (math.pi / 180)
 
 
+@forms(in_place=True)
 @Op(promote="float", node="Rad2DegBackward0")
 def rad2deg(input):
     """Radians as degrees."""
@@ -255,36 +278,42 @@ rad2deg.derivative(input=lambda g: g * (180 / math.pi))
 # -- hyperbolic functions ---------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def sinh(input, *, xp):
     """The hyperbolic sine, (e^x - e^-x) / 2."""
     return xp.sinh(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def cosh(input, *, xp):
     """The hyperbolic cosine, (e^x + e^-x) / 2."""
     return xp.cosh(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def tanh(input, *, xp):
     """The hyperbolic tangent, sinh / cosh."""
     return xp.tanh(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def asinh(input, *, xp):
     """The inverse of sinh."""
     return xp.arcsinh(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def acosh(input, *, xp):
     """The inverse of cosh; nan below 1."""
     return xp.arccosh(input)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def atanh(input, *, xp):
     """The inverse of tanh; nan outside [-1, 1]."""
@@ -302,6 +331,7 @@ atanh.derivative(input=lambda g, input: g / (1 - input * input))
 # -- the logistic function and the error function ---------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def sigmoid(input, *, xp):
     """1 / (1 + exp(-input)). Where exp overflows the quotient is 0, as it should be."""
@@ -313,6 +343,7 @@ def sigmoid(input, *, xp):
 sigmoid.derivative(input=lambda g, out: g * (1 - out) * out)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def logit(input, eps: float | None = None, *, xp):
     """log(x / (1 - x)), the inverse of sigmoid; with `eps`, of x moved into [eps, 1 - eps]."""
@@ -331,18 +362,21 @@ def _logit_slope(g, input, eps):
 logit.derivative(input=_logit_slope)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def erf(input, *, xp):
     """The error function: 2/sqrt(pi) times the integral of exp(-t^2) from 0 to input."""
     return special.erf(input, xp)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def erfc(input, *, xp):
     """1 - erf(input), precise for large inputs."""
     return special.erfc(input, xp)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def erfinv(input, *, xp):
     """The inverse of erf; nan outside [-1, 1]."""
@@ -364,6 +398,7 @@ erfinv.derivative(input=_erfinv_slope)
 # -- repairs ----------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True, out="exact")
 @Op
 def nan_to_num(input, nan: float | None = None, posinf: float | None = None, neginf: float | None = None, *, xp):
     """nan replaced by 0 and infinities by the largest finite numbers, or each by the number given for it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.ops.forms import forms
 from minigrad.ops.shape import Shape, numbers
 
 __all__ = ["broadcast_tensors", "broadcast_to", "expand", "expand_as", "sum_to_size"]
@@ -30,10 +31,6 @@ def summed_to_size(input, shape: tuple):
     return backend.sum_to(input if input.dtype.kind == "f" else input.astype("int64"), shape)
 
 
-expanded.derivative(input=lambda g, input_shape: sum_to_size(g, input_shape))
-summed_to_size.derivative(input=lambda g, input_shape: expanded(g, input_shape))
-
-
 def _not_expandable(input: Any, shape: Shape) -> RuntimeError:
     have, missing = input.shape, len(shape) - input.ndim
     for i in reversed(range(len(shape))):
@@ -45,6 +42,7 @@ def _not_expandable(input: Any, shape: Shape) -> RuntimeError:
     return RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
 
 
+@forms(out=False)
 def expand(input: Any, *args: Any, size: Any = None, implicit: bool = False) -> Any:
     """A view in a larger shape: dims of size 1 are repeated, new ones put in front; -1 keeps a size.
 
@@ -67,11 +65,13 @@ def expand(input: Any, *args: Any, size: Any = None, implicit: bool = False) -> 
     return expanded(input, shape)
 
 
+@forms(out=False)
 def broadcast_to(input: Any, *args: Any, size: Any = None) -> Any:
     """`expand`, as torch's function of that name."""
     return expand(input, *args, size=size)
 
 
+@forms(out=False)
 def expand_as(input: Any, other: Any) -> Any:
     """`input` expanded to the shape of `other`."""
     return expand(input, other.shape)
@@ -102,6 +102,7 @@ def broadcast_shape(*shapes: Sequence[int]) -> Shape:
     return tuple(result)
 
 
+@forms(out=False)
 def sum_to_size(input: Any, *args: Any, size: Any = None) -> Any:
     """`input` summed to `size`, from which it could have been expanded: the adjoint of `expand`."""
     shape, have = numbers("sum_to_size", "size", args, size), tuple(input.shape)
@@ -110,3 +111,7 @@ def sum_to_size(input: Any, *args: Any, size: Any = None) -> Any:
     if len(shape) > len(have) or any(n not in (1, m) for n, m in zip(shape[::-1], have[::-1], strict=False)):
         raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(have)}}}.")
     return summed_to_size(input, shape)
+
+
+expanded.derivative(input=lambda g, input_shape: sum_to_size(g, input_shape))
+summed_to_size.derivative(input=lambda g, input_shape: expanded(g, input_shape))

@@ -13,6 +13,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.ops.checks import as_integer, refuse_bool
 from minigrad.ops.compare import isnan, where
+from minigrad.ops.forms import forms
 
 __all__ = ["maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max", "clip"]
 
@@ -20,24 +21,28 @@ __all__ = ["maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_ma
 # -- of two tensors ---------------------------------------------------------------------------------------------------
 
 
+@forms()
 @Op(promote="common", tensors=("input", "other"))
 def maximum(input, other, *, xp):
     """The larger of the two; nan if one of them is."""
     return xp.maximum(input, other)
 
 
+@forms()
 @Op(promote="common", tensors=("input", "other"))
 def minimum(input, other, *, xp):
     """The smaller of the two; nan if one of them is."""
     return xp.minimum(input, other)
 
 
+@forms()
 @Op(promote="common", tensors=("input", "other"))
 def fmax(input, other, *, xp):
     """The larger of the two; the number where the other one is nan."""
     return xp.fmax(input, other)
 
 
+@forms()
 @Op(promote="common", tensors=("input", "other"))
 def fmin(input, other, *, xp):
     """The smaller of the two; the number where the other one is nan."""
@@ -75,6 +80,7 @@ fmin.derivative(
 # -- between bounds ---------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     """The input moved into [min, max], bounds being numbers, tensors or None; `max` where min > max.
 
@@ -136,11 +142,13 @@ _clamp_numbers.derivative(input=_strictly_between)
 _clamp.derivative(input=_input_share, min=_min_share, max=_max_share)
 
 
+@forms(in_place=True)
 def clamp_min(input: Any, min: Any) -> Any:
     """The input, and `min` where it is below."""
     return (_clamp_min if isinstance(min, Variable) else _clamp_min_number)(input, min)
 
 
+@forms(in_place=True)
 def clamp_max(input: Any, max: Any) -> Any:
     """The input, and `max` where it is above."""
     return (_clamp_max if isinstance(max, Variable) else _clamp_max_number)(input, max)

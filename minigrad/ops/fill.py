@@ -16,6 +16,7 @@ from minigrad.autograd.variable import Variable
 from minigrad.autograd.views import bump
 from minigrad.ops.checks import need_float_for_gradient
 from minigrad.ops.create import size_of
+from minigrad.ops.forms import forms
 from minigrad.ops.inplace import check_memory, check_writable, write
 from minigrad.ops.rounding import no_slope
 
@@ -76,6 +77,7 @@ def _need_element(value: Any) -> None:
         )
 
 
+@forms(out=False)
 def fill_(self: Any, value: Any) -> Any:
     """Set every element to `value`, a number or a 0-dim tensor."""
     is_tensor = isinstance(value, Variable)
@@ -91,6 +93,7 @@ def fill_(self: Any, value: Any) -> Any:
     return self
 
 
+@forms(out=False)
 def zero_(self: Any) -> Any:
     """Set every element to 0."""
     check_writable(self)
@@ -101,6 +104,7 @@ def zero_(self: Any) -> Any:
     return self
 
 
+@forms(out=False)
 def copy_(self: Any, other: Any, non_blocking: bool = False) -> Any:
     """Take over the values of `other`, broadcast to this shape and cast to this dtype, from any device."""
     if not isinstance(other, Variable):
@@ -132,6 +136,7 @@ def _check_broadcast(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
             )
 
 
+@forms(out=False)
 def resize_(self: Any, *size: Any) -> Any:
     """Give the tensor another shape: the elements in memory order, cut off or followed by whatever memory holds."""
     if self.needs_grad:
@@ -147,6 +152,7 @@ def resize_(self: Any, *size: Any) -> Any:
     return self
 
 
+@forms(out=False)
 def resize_as_(self: Any, the_template: Any) -> Any:
     """`resize_` to the shape of `the_template`."""
     return resize_(self, the_template.shape)

@@ -13,6 +13,7 @@ from minigrad.ops.cast import to
 from minigrad.ops.checks import need_float
 from minigrad.ops.compare import NUMBERS, where
 from minigrad.ops.elementwise import exp2
+from minigrad.ops.forms import forms
 from minigrad.ops.inplace import in_place
 from minigrad.ops.return_types import return_type
 from minigrad.ops.rounding import no_slope
@@ -47,6 +48,7 @@ _copysign.derivative(input=_copysign_slope, other=lambda g: no_slope(g))
 _copysign_number.derivative(input=_copysign_slope)
 
 
+@forms(in_place=True)
 def copysign(input: Any, other: Any) -> Any:
     """|input| with the sign of `other`, a tensor or a number; the sign of a zero counts. The derivative at 0 is 0."""
     if type(other) in NUMBERS:
@@ -56,6 +58,7 @@ def copysign(input: Any, other: Any) -> Any:
     return _copysign(input, other)
 
 
+@forms()
 @Op(promote="float")
 def angle(input, *, xp):
     """The angle in the complex plane: pi for negative numbers, 0 for others."""
@@ -84,6 +87,7 @@ mantissa_exponent.derivative(input=lambda g, indices: scaled_by_power(g, -indice
 scaled_by_power.derivative(input=lambda g, exponent: scaled_by_power(g, exponent))
 
 
+@forms(out="exact")
 def frexp(input: Any) -> Any:
     """A named tuple: input = mantissa * 2 ** exponent, mantissas in [1/2, 1) of either sign, exponents int32."""
     if not input.is_floating_point():
@@ -91,6 +95,7 @@ def frexp(input: Any) -> Any:
     return frexp_result(*mantissa_exponent(input))
 
 
+@forms(in_place=True)
 @Op(promote="float", tensors=("input", "other"))
 def ldexp(input, other, *, xp):
     """input * 2 ** other, both tensors, of any dtypes.
@@ -106,6 +111,7 @@ ldexp.derivative(
 )
 
 
+@forms(in_place=True)
 @Op(promote="common", tensors=("input", "other"))
 def nextafter(input, other, *, xp):
     """The float next to `input` on the way to `other`, both tensors; the derivative by `input` is 1 where it moves."""
@@ -122,6 +128,7 @@ nextafter.derivative(
 # -- powers and sums ---------------------------------------------------------------------------------------------------
 
 
+@forms()
 @Op(promote="common", tensors=("input", "other"))
 def logaddexp2(input, other, *, xp):
     """log2(2 ** input + 2 ** other), without overflow."""
@@ -135,6 +142,7 @@ logaddexp2.derivative(
 )
 
 
+@forms()
 def float_power(input: Any, exponent: Any) -> Any:
     """input ** exponent, computed in float64 whatever the dtypes; one of the two may be a number."""
     if not (isinstance(input, Variable) or isinstance(exponent, Variable)):

@@ -14,7 +14,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from minigrad import backend
 from minigrad.autograd.mode import mode, no_grad
@@ -25,6 +25,7 @@ from minigrad.ops.inplace import in_place as in_place_twin
 
 __all__: list[str] = []
 
+F = TypeVar("F", bound=Callable[..., Any])
 OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
 
 
@@ -35,7 +36,7 @@ class Forms(NamedTuple):
     in_place: bool | str
 
 
-def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str = True) -> Callable[[Any], Any]:
+def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str = True) -> Callable[[F], F]:
     """Declare in which other forms torch offers a function.
 
     method    as a method of its first parameter
@@ -44,8 +45,8 @@ def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str 
               unless `out` is "exact": then the dtypes must be equal
     """
 
-    def declare(function: Any) -> Any:
-        given = _taking_out(function, exact=out == "exact") if out else function
+    def declare(function: F) -> F:
+        given: Any = _taking_out(function, exact=out == "exact") if out else function
         given.forms = Forms(function if method else None, in_place)
         return given
 

@@ -15,6 +15,7 @@ from minigrad.ops.checks import need_float
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.elementwise import sigmoid
+from minigrad.ops.forms import forms
 from minigrad.ops.inplace import in_place
 from minigrad.ops.parts import chunk
 from minigrad.ops.shape import reshape
@@ -38,6 +39,7 @@ prelu_kernel.derivative(
 )
 
 
+@forms(out=False)
 def prelu(input: Any, weight: Any) -> Any:
     """input where it is positive, else weight * input, with one weight or one for each channel (dim 1).
 

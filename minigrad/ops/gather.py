@@ -18,6 +18,7 @@ from minigrad.kernels.places import Where
 from minigrad.ops.checks import as_integer, refuse_gradient
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import broadcast_shape, expand
+from minigrad.ops.forms import forms
 from minigrad.ops.index import put_at
 from minigrad.ops.shape import reshape
 
@@ -71,6 +72,7 @@ def _part(src: Any, index: Any) -> Any:
 # -- gather, and its adjoint -------------------------------------------------------------------------------------------
 
 
+@forms(out="exact")
 @Op
 def gather(input, dim: int, index, *, sparse_grad: bool = False, xp):
     """out[i, j] = input[index[i, j], j] for dim 0, input[i, index[i, j]] for dim 1, and likewise for more dims.
@@ -112,6 +114,7 @@ def scatter_number(input, dim: int, index, value: float, *, xp):
     return _written(input, dim, index, None, value, xp)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def scatter_add(input, dim: int, index, src, *, xp):
     """`input` with the elements of `src` added at the places that `index` names along `dim`; see `scatter`."""
@@ -167,6 +170,7 @@ scatter_add.derivative(
 )
 
 
+@forms(in_place=True, out="exact")
 def scatter(
     input: Any, dim: int, index: Any, src: Any = None, *, value: float | None = None, reduce: str | None = None
 ) -> Any:
@@ -203,6 +207,7 @@ def scatter(
 # -- take and put ------------------------------------------------------------------------------------------------------
 
 
+@forms(out="exact")
 @Op
 def take(input, index, *, xp):
     """The elements of the flattened tensor at `index`, in its shape; negative ones count from the end."""
@@ -227,6 +232,7 @@ take.derivative(input=lambda g, index, input_shape: untake(g, index, input_shape
 untake.derivative(input=lambda g, index: take(g, index))
 
 
+@forms(in_place=True, out=False)
 @Op
 def put(input, index, source, accumulate: bool = False, *, xp):
     """`input` with the elements of `source` at `index` in the flattened tensor, or added there with `accumulate`.
@@ -273,6 +279,7 @@ put.derivative(
 put_zeros.derivative(input=lambda g, index: put_zeros(g, index))
 
 
+@forms(out="exact")
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """`gather`, with `input` and `indices` broadcast together except along `dim`; without `dim`, of flattened tensors.
 

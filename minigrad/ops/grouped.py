@@ -20,6 +20,7 @@ from minigrad.ops.compare import where
 from minigrad.ops.create import ones_like, zeros_like
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import expand
+from minigrad.ops.forms import forms
 from minigrad.ops.gather import check_same_dtype, gather, places_along, scatter_add, scatter_number
 from minigrad.ops.index import slice_at
 from minigrad.ops.shape import reshape
@@ -138,6 +139,7 @@ scatter_extreme.derivative(
 # -- by name -----------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True, out="exact")
 def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True) -> Any:
     """The elements of `src` combined at the places that `index` names along `dim`, as in `scatter`.
 
@@ -171,6 +173,7 @@ def _mean(input: Any, dim: int, index: Any, src: Any, include_self: bool) -> Any
     return div(total, count, rounding_mode=None if input.array.dtype.kind == "f" else "floor")
 
 
+@forms(in_place=True, out="exact")
 def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Any:
     """The slices of `source` combined at `index` along `dim`, as `scatter_reduce` combines elements.
 

@@ -14,6 +14,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import unwrap
 from minigrad.ops.arrange import tril, triu
 from minigrad.ops.decompositions import put_on_diagonal
+from minigrad.ops.forms import forms
 from minigrad.ops.matrices import T, need_single_or_double, product
 from minigrad.ops.shape import unsqueeze
 from minigrad.ops.triangular import linalg_solve_triangular
@@ -56,6 +57,7 @@ def _check_factors(name: str, a: Any, tau: Any) -> None:
         raise RuntimeError(f"{name}: tau dtype {kinds[0]} does not match input dtype {kinds[1]}")
 
 
+@forms(method=False)
 def linalg_householder_product(input: Any, tau: Any) -> Any:
     """The first n columns of H_1 ... H_k, `input` being (..., m, n) and `tau` (..., k), m >= n >= k."""
     name = "torch.linalg.householder_product"
@@ -72,6 +74,7 @@ def linalg_householder_product(input: Any, tau: Any) -> Any:
     return backend.module_of(unwrap(input)).eye(m, n, dtype=unwrap(input).dtype) - product(v, t, T(v[..., :n, :]))
 
 
+@forms(out="exact")
 def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False) -> Any:
     """Q C with Q = H_1 ... H_k, or C Q unless `left`, or either with Q^T if `transpose`."""
     name = "torch.ormqr"

@@ -23,6 +23,7 @@ from minigrad.ops.cast import to
 from minigrad.ops.checks import as_integer
 from minigrad.ops.expand import expand
 from minigrad.ops.fill import copy_, fill_
+from minigrad.ops.forms import forms
 from minigrad.ops.keys import Key, checked_slice, plan
 from minigrad.ops.shape import alias, reshape
 
@@ -259,6 +260,7 @@ def _write_at_places(part: Any, where: Where, value: Any) -> Any:
 # -- index_put ---------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True, out=False)
 def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
     """`input` with `values` at the places named by `indices`, a tuple of tensors; with `accumulate`, added there."""
     for i, item in enumerate(indices):

@@ -11,6 +11,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import expand
+from minigrad.ops.forms import forms
 from minigrad.ops.index import select_at, slice_at
 from minigrad.ops.parts import along
 from minigrad.ops.shape import reshape, unsqueeze
@@ -106,32 +107,38 @@ def _kind(value: Any) -> str:
     return "Tensor" if isinstance(value, Variable) else type(value).__name__
 
 
+@forms(method=False)
 def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Any:
     """The tensors one after the other along `dim`, in their common dtype. They differ in size there at most."""
     return joined(*_tensors("cat", tensors), dim=dim if axis is None else axis)
 
 
+@forms(method=False)
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     """The tensors, all of one shape, along a new dim `dim`, in their common dtype."""
     return stacked(*_tensors("stack", tensors), dim=dim)
 
 
+@forms(method=False)
 def hstack(tensors: Sequence[Any]) -> Any:
     """Joined along the second dim (the first one of 1-D tensors)."""
     parts = [atleast_1d(t) for t in _tensors("hstack", tensors)]
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
+@forms(method=False)
 def vstack(tensors: Sequence[Any]) -> Any:
     """Joined along the first dim; 1-D tensors are rows."""
     return cat([atleast_2d(t) for t in _tensors("vstack", tensors)], 0)
 
 
+@forms(method=False)
 def dstack(tensors: Sequence[Any]) -> Any:
     """Joined along the third dim."""
     return cat([atleast_3d(t) for t in _tensors("dstack", tensors)], 2)
 
 
+@forms(method=False)
 def column_stack(tensors: Sequence[Any]) -> Any:
     """Joined along the second dim; tensors of fewer dims are columns."""
     parts = [t if t.ndim > 1 else reshape(t, (t.numel(), 1)) for t in _tensors("column_stack", tensors)]

@@ -8,6 +8,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.ops.decompositions import eigen, linalg_eigvalsh, linalg_svdvals, singular
+from minigrad.ops.forms import forms
 from minigrad.ops.matrices import T, product
 from minigrad.ops.reduce import sum
 from minigrad.ops.return_types import return_type
@@ -62,6 +63,7 @@ def _pseudo_inverse_rule(g, A, out):
     return (-product(x, g, x) + left - product(A, out, left) + right - product(right, out, A),)
 
 
+@forms(method=False)
 def linalg_pinv(input: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Any:
     """The pseudo-inverse: singular values (or with `hermitian` eigenvalues) of a size at most max(atol, rtol * largest)
     count as zero; rtol, whose older name is `rcond`, is max(m, n) * eps by default.
@@ -80,11 +82,13 @@ def linalg_pinv(input: Any, rcond: Any = None, hermitian: bool = False, *, atol:
     return pseudo_inverse(input, *_tolerances(a, atol, rtol if rcond is None else rcond), hermitian)
 
 
+@forms(out=False)
 def pinverse(input: Any, rcond: float = 1e-15) -> Any:
     """`linalg.pinv` with another default."""
     return linalg_pinv(input, rcond)
 
 
+@forms(method=False)
 def linalg_matrix_rank(
     input: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
 ) -> Any:

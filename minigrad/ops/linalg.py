@@ -15,6 +15,7 @@ from minigrad.autograd.variable import Variable
 from minigrad.ops.cast import contiguous
 from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, permute, reshape, transpose
 
@@ -58,6 +59,7 @@ def cannot_multiply(a: Any, b: Any) -> RuntimeError:
 # -- primitives --------------------------------------------------------------------------------------------------------
 
 
+@forms(out="exact")
 @Op
 def dot(input, tensor):
     """The sum of the products of the elements of two vectors."""
@@ -73,6 +75,7 @@ def dot(input, tensor):
     return input.dot(tensor)
 
 
+@forms(out="exact")
 @Op
 def mv(input, vec):
     """A matrix times a vector."""
@@ -98,6 +101,7 @@ def vm(input, other):
     return input @ other
 
 
+@forms(out="exact")
 @Op
 def mm(input, mat2):
     """The product of two matrices."""
@@ -115,6 +119,7 @@ def outer_product(input, vec2):
     return input[:, None] * vec2
 
 
+@forms(out="exact")
 @Op
 def bmm(input, mat2):
     """The products of two stacks of matrices, pair by pair."""
@@ -173,6 +178,7 @@ matmul_stacks.derivative(
 )
 
 
+@forms(out="exact")
 def matmul(input: Any, other: Any) -> Any:
     """The matrix product over the last two dims; those in front are broadcast.
 
@@ -203,6 +209,7 @@ def matmul(input: Any, other: Any) -> Any:
 # -- of any number of dims ---------------------------------------------------------------------------------------------
 
 
+@forms()
 def outer(input: Any, vec2: Any) -> Any:
     """out[i, j] = input[i] * vec2[j]. RuntimeError unless both are vectors; dtypes are promoted, as in any product."""
     for name, x in (("self", input), ("vec2", vec2)):
@@ -211,6 +218,7 @@ def outer(input: Any, vec2: Any) -> Any:
     return reshape(input, (-1, 1)) * vec2
 
 
+@forms(method=False, out="exact")
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """The sum of products over pairs of dims: the last `dims` of `a` with the first of `b`, or two lists of dims.
 

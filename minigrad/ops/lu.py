@@ -13,6 +13,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import unwrap, wrap
 from minigrad.kernels import triangular
 from minigrad.ops.arrange import tril, triu
+from minigrad.ops.forms import forms
 from minigrad.ops.join import joined
 from minigrad.ops.matrices import T, need_matrix, need_single_or_double, need_square, product, warn_deprecated
 from minigrad.ops.return_types import return_type
@@ -124,6 +125,7 @@ def linalg_lu_factor(A: Any, *, pivot: bool = True) -> Any:
     return linalg_lu_factor_result(factors, pivots)
 
 
+@forms(method=False, out="exact")
 def linalg_lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """(LU, pivots, info), `info` being 0, or the number of the first pivot that is zero, for each matrix."""
     factors, pivots = _factored(A, pivot)
@@ -131,6 +133,7 @@ def linalg_lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = Fals
     return linalg_lu_factor_ex_result(factors, pivots, info)
 
 
+@forms(method=False, out="exact")
 def linalg_lu(A: Any, *, pivot: bool = True) -> Any:
     """(P, L, U) with A = P L U: a permutation, lower triangular with ones on the diagonal, and upper triangular."""
     _check_matrix("linalg.lu", unwrap(A), pivot)
@@ -139,6 +142,7 @@ def linalg_lu(A: Any, *, pivot: bool = True) -> Any:
     return linalg_lu_result(wrap(permutation_matrix(rows, A.shape[-2], A)), lower, upper)
 
 
+@forms()
 def lu(A: Any, pivot: bool = True, get_infos: bool = False) -> Any:
     """(LU, pivots), or with `get_infos` what `linalg.lu_factor_ex` returns."""
     warn_deprecated("lu", "lu_factor / torch.linalg.lu_factor_ex")
@@ -156,6 +160,7 @@ def _parts(lu: Any) -> tuple[Any, Any]:
     return _unit_lower(lu[..., :k]), triu(lu[..., :k, :])
 
 
+@forms(method=False, out="exact")
 def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """(P, L, U) of what `linalg.lu_factor` returns; empty what is not wanted."""
     a, pivots = unwrap(LU_data), unwrap(LU_pivots)
@@ -187,6 +192,7 @@ def _check_pivots(pivots: Any, m: int, k: int) -> None:
         )
 
 
+@forms(method=False, out="exact")
 def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False) -> Any:
     """X with A X = B, or X A = B unless `left`, or either with A^T if `adjoint`, for A = P L U."""
     name = "linalg.lu_solve"
@@ -223,6 +229,7 @@ def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint:
     return x if left else T(x)
 
 
+@forms(out="exact")
 def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Any:
     """`linalg.lu_solve`, the right-hand side first."""
     warn_deprecated("lu_solve", "lu_solve")

@@ -10,6 +10,7 @@ from minigrad.autograd.variable import wrap
 from minigrad.kernels import places
 from minigrad.ops import compare
 from minigrad.ops.expand import broadcast_shape
+from minigrad.ops.forms import forms
 from minigrad.ops.index import put_at
 from minigrad.ops.shape import reshape
 
@@ -19,6 +20,7 @@ __all__ = ["argwhere", "masked_scatter", "masked_select", "nonzero", "where"]
 # -- reading where a mask holds, and its adjoint -----------------------------------------------------------------------
 
 
+@forms(out="exact")
 @Op
 def masked_select(input, mask, *, xp):
     """The elements where `mask`, broadcast together with `input`, holds, in one dim."""
@@ -44,6 +46,7 @@ put_masked.derivative(input=lambda g, mask: masked_select(g, mask))
 # -- writing where a mask holds ----------------------------------------------------------------------------------------
 
 
+@forms(in_place=True, out=False)
 @Op
 def masked_scatter(input, mask, source, *, xp):
     """`input` with the first elements of `source`, in order, where `mask` holds."""
@@ -84,6 +87,7 @@ masked_scatter.derivative(
 # -- where truth is ----------------------------------------------------------------------------------------------------
 
 
+@forms(out="exact")
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The indices of all elements that are not zero: one row each, or with `as_tuple` one tensor for each dim.
 
@@ -98,11 +102,13 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     return wrap(xp.stack(array.nonzero(), axis=1))
 
 
+@forms(out=False)
 def argwhere(input: Any) -> Any:
     """The indices of all elements that are not zero, one row each."""
     return nonzero(input)
 
 
+@forms(method=False, out="exact")
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` holds, else `other`, broadcast together; `where(x)` is `nonzero(x, as_tuple=True)`."""
     if input is None and other is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.ops.forms import forms
 from minigrad.ops.join import joined
 from minigrad.ops.matrices import T, identity, need_square
 
@@ -60,6 +61,7 @@ def _matrix_exp_rule(g, input):
 linalg_matrix_exp.derivative(input=_matrix_exp_rule)
 
 
+@forms(out=False)
 def matrix_exp(input: Any) -> Any:
     """`linalg.matrix_exp`."""
     return linalg_matrix_exp(input)

@@ -10,6 +10,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import wrap
 from minigrad.ops.arithmetic import pow, square
 from minigrad.ops.checks import need_float
+from minigrad.ops.forms import forms
 from minigrad.ops.normalization import batch_norm, group_norm, layer_norm, moments
 from minigrad.ops.reduce import mean_dim
 from minigrad.ops.shape import reshape
@@ -26,6 +27,7 @@ def native_layer_norm(
     return out, wrap(x.mean(axis=dim, keepdims=True)), wrap(moments(x, dim, eps)[1])
 
 
+@forms(method=False, out="exact")
 def native_batch_norm(
     input: Any,
     weight: Any,

@@ -12,6 +12,7 @@ from minigrad.ops.compare import where
 from minigrad.ops.decompositions import linalg_svdvals
 from minigrad.ops.dims import normalize_dim, normalize_dims
 from minigrad.ops.elementwise import nan_to_num
+from minigrad.ops.forms import forms
 from minigrad.ops.matrices import identity, need_matrix, need_real
 from minigrad.ops.reduce import Dims, sum
 from minigrad.ops.selection import amax, amin
@@ -41,6 +42,7 @@ def _widened(name: str, input: Any, dtype: backend.dtype | None) -> Any:
     return to(input, dtype)
 
 
+@forms(method=False, out="exact")
 def linalg_vector_norm(
     input: Any, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: backend.dtype | None = None
 ) -> Any:
@@ -55,6 +57,7 @@ def _largest_or_smallest(values: Any, ord: float, dim: int, keepdim: bool = Fals
     return amax(values, dim, keepdim) if ord > 0 else amin(values, dim, keepdim)
 
 
+@forms(method=False, out="exact")
 def linalg_matrix_norm(
     input: Any,
     ord: float | str = "fro",
@@ -96,6 +99,7 @@ def linalg_matrix_norm(
     return norm if keepdim else norm.squeeze((row, column))
 
 
+@forms(method=False, out="exact")
 def linalg_norm(
     input: Any,
     ord: float | str | None = None,
@@ -122,6 +126,7 @@ def linalg_norm(
 # -- torch.norm --------------------------------------------------------------------------------------------------------
 
 
+@forms(out="exact")
 def norm(
     input: Any,
     p: float | str | None = "fro",
@@ -152,6 +157,7 @@ def _check_name(p: str, dim: Dims) -> None:
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
 
 
+@forms(in_place=True, out="exact")
 def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
     """Each slice across `dim`, scaled down where its p-norm is larger than `maxnorm` to that norm, but for 1e-7."""
     for name, value in (("p", p), ("maxnorm", maxnorm)):
@@ -171,6 +177,7 @@ def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
 # -- the condition number ----------------------------------------------------------------------------------------------
 
 
+@forms(method=False)
 def linalg_cond(input: Any, p: float | str | None = None) -> Any:
     """The condition number norm(A, p) * norm(inverse(A), p): by default, and for p = 2, the largest singular value by
     the smallest. A singular matrix has an infinite one.

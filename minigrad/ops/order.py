@@ -7,6 +7,7 @@ from typing import Any
 from minigrad.autograd.op import Op
 from minigrad.ops.checks import refuse_bool
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 from minigrad.ops.gather import add_along
 from minigrad.ops.return_types import return_type
 from minigrad.ops.shape import unsqueeze
@@ -81,22 +82,26 @@ kth_in_order.derivative(
 )
 
 
+@forms(out="exact")
 def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
     """A named tuple (values, indices): sorted along `dim`. Always stable; nan is larger than any number."""
     op = sorted_along if stable is None else stably_sorted_along
     return sort_result(*op(input, normalize_dim(dim, input.ndim), descending))
 
 
+@forms(out="exact")
 def msort(input: Any) -> Any:
     """The elements sorted along the first dim."""
     return sort(input, 0)[0]
 
 
+@forms(out="exact")
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
     """The indices that sort along `dim`."""
     return sort(input, dim, descending)[1]
 
 
+@forms(out="exact")
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """A named tuple (values, indices) of the `k` largest (or smallest) elements along `dim`, in order."""
     dim = normalize_dim(dim, input.ndim)
@@ -108,6 +113,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     return topk_result(*first_in_order(input, k, dim, largest))
 
 
+@forms(out="exact")
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """A named tuple (values, indices) of the `k`-th smallest element along `dim`, counted from 1."""
     dim = normalize_dim(dim, input.ndim)

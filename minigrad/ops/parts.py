@@ -14,6 +14,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 from minigrad.ops.index import select_at, slice_at
 from minigrad.ops.keys import ALL, Key
 from minigrad.ops.shape import numbers
@@ -32,6 +33,7 @@ def along(dim: int, item: int | slice) -> Key:
 # -- one part ----------------------------------------------------------------------------------------------------------
 
 
+@forms(out=False)
 def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     """The `length` elements from `start`, an int or a 0-dim tensor, on along `dim`."""
     shape = input.shape
@@ -53,6 +55,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     return slice_at(input, along(dim, slice(start, start + length)))
 
 
+@forms(out=False)
 def select(input: Any, dim: int, index: int) -> Any:
     """The part at `index` along `dim`, without that dim."""
     shape = input.shape
@@ -121,6 +124,7 @@ def _need_dims(name: str, input: Any) -> None:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
 
 
+@forms(out=False)
 def split(input: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
     """Parts of `split_size` along `dim`, the last one smaller if need be; or parts of the sizes in a list."""
     if not isinstance(split_size_or_sections, int):
@@ -137,6 +141,7 @@ def split(input: Any, split_size_or_sections: int | Sequence[int], dim: int = 0)
     return tuple(split_evenly(input, _pieces(dim, sizes)))
 
 
+@forms(out=False)
 def split_with_sizes(input: Any, split_sizes: Sequence[int], dim: int = 0) -> tuple[Any, ...]:
     """Parts of `split_sizes` along `dim`, which they fill."""
     _need_dims("split", input)
@@ -153,6 +158,7 @@ def split_with_sizes(input: Any, split_sizes: Sequence[int], dim: int = 0) -> tu
     return tuple(split_at(input, _pieces(dim, sizes)))
 
 
+@forms(out=False)
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """At most `chunks` parts of one size along `dim`, the last one smaller if need be."""
     _need_dims("chunk", input)
@@ -165,6 +171,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     return split(input, -(-n // chunks), dim)
 
 
+@forms(out=False)
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """The parts along `dim`, without it."""
     if not input.ndim:
@@ -173,6 +180,7 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     return tuple(unbind_at(input, tuple([along(dim, i) for i in range(input.shape[dim])])))
 
 
+@forms(out=False)
 def tensor_split(
     input: Any, indices_or_sections: Any = None, dim: int = 0, *, indices: Any = None, sections: Any = None
 ) -> tuple[Any, ...]:
@@ -212,7 +220,7 @@ def _split_along(name: str, least: int, dim: int) -> Any:
 
     cut.__name__ = cut.__qualname__ = name
     cut.__doc__ = f"`tensor_split` along dim {dim}; equal parts, if a number of them is given."
-    return cut
+    return forms(out=False)(cut)
 
 
 hsplit, vsplit, dsplit = _split_along("hsplit", 1, 1), _split_along("vsplit", 2, 0), _split_along("dsplit", 3, 2)
@@ -249,6 +257,7 @@ overlap_add.derivative(
 )
 
 
+@forms(out=False)
 def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
     """Windows of `size` along `dimension`, one every `step`; what is inside them is a new last dim."""
     dim = normalize_dim(dimension, input.ndim)
@@ -305,6 +314,7 @@ strided.derivative(input=lambda g, have, want, memory: restrided(g, want, have, 
 restrided.derivative(input=lambda g, have, want, shared, memory: restrided(g, want, have, shared, memory))
 
 
+@forms(in_place="AsStridedBackward1", out=False)
 def as_strided(input: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Any:
     """A view of the memory of `input` with any shape, strides and offset, counted in elements from the base's first.
 

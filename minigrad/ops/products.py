@@ -17,6 +17,7 @@ from minigrad.ops.compare import where
 from minigrad.ops.create import ones_like
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import expand
+from minigrad.ops.forms import forms
 from minigrad.ops.join import cat
 from minigrad.ops.linalg import dot, matmul, outer, tensordot
 from minigrad.ops.matrices import identity, need_square
@@ -32,6 +33,7 @@ __all__ = ["chain_matmul", "cross", "ger", "inner", "kron", "matrix_power", "tra
 # -- sums of products --------------------------------------------------------------------------------------------------
 
 
+@forms(out=False)
 @Op
 def trace(input, *, xp):
     """The sum of the elements on the diagonal of a matrix."""
@@ -44,6 +46,7 @@ def trace(input, *, xp):
 trace.derivative(input=lambda g, input_shape, xp: g * xp.eye(*input_shape, dtype=unwrap(g).dtype))
 
 
+@forms(out="exact")
 @Op
 def vdot(input, other):
     """The sum of the products of the elements of two vectors: of real numbers what `dot` is."""
@@ -53,6 +56,7 @@ def vdot(input, other):
 vdot.derivative(input=lambda g, other: g * other, other=lambda g, input: g * input)
 
 
+@forms()
 def inner(input: Any, other: Any) -> Any:
     """out[..., i, j] = the sum of input[..., i, :] * other[..., j, :]; with a 0-dim tensor, the product."""
     need_tensor("inner", input=input, other=other)
@@ -66,6 +70,7 @@ def inner(input: Any, other: Any) -> Any:
     return tensordot(input, other, ((-1,), (-1,)))
 
 
+@forms(method=False, out="exact")
 def linalg_vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     """The sum of x * y over `dim`, the other dims being broadcast."""
     kinds = [backend.dtype_of(unwrap(t)).type_name for t in (x, y)]
@@ -88,11 +93,13 @@ def linalg_vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
 # -- outer products ----------------------------------------------------------------------------------------------------
 
 
+@forms()
 def ger(input: Any, vec2: Any) -> Any:
     """`outer`."""
     return outer(input, vec2)
 
 
+@forms()
 def kron(input: Any, other: Any) -> Any:
     """The Kronecker product: every element of `input` times the whole of `other`, in its place."""
     need_tensor("kron", input=input, other=other)
@@ -105,6 +112,7 @@ def kron(input: Any, other: Any) -> Any:
 # -- cross products ----------------------------------------------------------------------------------------------------
 
 
+@forms(method=False, out="exact")
 @Op
 def linalg_cross(input, other, *, dim: int = -1, xp):
     """The vector at right angles to both, for vectors of three elements along `dim`; the other dims are broadcast."""
@@ -136,6 +144,7 @@ linalg_cross.derivative(
 )
 
 
+@forms(out="exact")
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """`linalg.cross` along `dim`, by default the first one of size 3."""
     if dim is None:
@@ -214,6 +223,7 @@ def linalg_multi_dot(tensors: Any) -> Any:
     return between(0, len(tensors) - 1)
 
 
+@forms(method=False)
 def chain_matmul(*matrices: Any) -> Any:
     """The product of one or more matrices: `linalg.multi_dot`."""
     warnings.warn(
@@ -230,6 +240,7 @@ def chain_matmul(*matrices: Any) -> Any:
     return matrices[0] if len(matrices) == 1 else linalg_multi_dot(matrices)
 
 
+@forms(method=False)
 def linalg_matrix_power(input: Any, n: int) -> Any:
     """A^n of square matrices, by repeated squaring; of the inverse for a negative n; the identity for n = 0."""
     if not isinstance(n, int):
@@ -246,6 +257,7 @@ def linalg_matrix_power(input: Any, n: int) -> Any:
     return clone(power) if n == 1 else power
 
 
+@forms()
 def matrix_power(input: Any, n: int) -> Any:
     """`linalg.matrix_power`."""
     return linalg_matrix_power(input, n)

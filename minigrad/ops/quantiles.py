@@ -14,6 +14,7 @@ from minigrad.ops.checks import refuse_bool
 from minigrad.ops.compare import NUMBERS, isnan, where
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.extrema import clamp_min
+from minigrad.ops.forms import forms
 from minigrad.ops.gather import add_along, gather
 from minigrad.ops.order import kept, sort
 from minigrad.ops.reduce import any, spread, sum
@@ -38,6 +39,7 @@ ROUNDINGS = {
 # -- quantiles ---------------------------------------------------------------------------------------------------------
 
 
+@forms(out="exact")
 def quantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Any:
@@ -49,6 +51,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
+@forms(out="exact")
 def nanquantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Any:
@@ -149,6 +152,7 @@ def _reduced(values: Any, places: Any, input: Any, dim: int, keepdim: bool) -> t
     return values.reshape(shape), places.reshape(shape)
 
 
+@forms(out="exact")
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """`median` of what is a number; with `dim` a named tuple (values, indices). nan where nothing is."""
     if dim is None:
@@ -191,6 +195,7 @@ for _op in (nanmedian_dim, mode_dim):
     )
 
 
+@forms(out="exact")
 def mode(input: Any, dim: int = -1, keepdim: bool = False) -> Any:
     """A named tuple (values, indices): the commonest value along `dim`, the smallest of several; no nan equals another.
 

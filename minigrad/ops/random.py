@@ -19,6 +19,7 @@ from minigrad.formats import contiguous_format, strided
 from minigrad.kernels import choices, draws
 from minigrad.ops import create
 from minigrad.ops.expand import broadcast_shape
+from minigrad.ops.forms import forms
 from minigrad.ops.inplace import check_memory, check_writable
 from minigrad.ops.rounding import no_slope
 from minigrad.random import default_generator
@@ -43,6 +44,7 @@ def _new(draw: Callable[..., Any], size: tuple[Any, ...], generator: Any, dtype:
     return result
 
 
+@forms(method=False)
 def rand(
     *sizes: Any, size: Any = None, generator: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -51,6 +53,7 @@ def rand(
     return _new(draws.uniform_, sizes if size is None else (size,), generator, dtype, device, requires_grad)
 
 
+@forms(method=False, out="exact")
 def randn(
     *sizes: Any, size: Any = None, generator: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -59,6 +62,7 @@ def randn(
     return _new(draws.normal_, sizes if size is None else (size,), generator, dtype, device, requires_grad)
 
 
+@forms(method=False)
 def randint(
     *bounds: int, low: int = 0, high: int | None = None, size: Any = None, generator: Any = None,
     dtype: Any = backend.int64, layout: Any = strided, device: Any = None, pin_memory: bool = False,
@@ -80,6 +84,7 @@ def randint(
     return _new(draw, (tuple(size),), generator, dtype, device, requires_grad)
 
 
+@forms(method=False)
 def randperm(
     n: int, *, generator: Any = None, dtype: Any = backend.int64, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -141,6 +146,7 @@ def _like(
 # -- with given means and probabilities --------------------------------------------------------------------------------
 
 
+@forms(method=False)
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None,
     layout: Any = strided, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -170,6 +176,7 @@ def normal(
     return with_mean(mean, out) if isinstance(mean, Variable) else with_std(std, out)
 
 
+@forms()
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
     """1 with the probability that `input` has there (or with probability `p` everywhere), else 0."""
     result = create.empty_like(input, memory_format=contiguous_format)
@@ -196,6 +203,7 @@ for _op in (with_mean, with_std, with_probability):
 with_mean_and_std.derivative(mean=lambda g: no_slope(g), std=lambda g: no_slope(g))
 
 
+@forms(out="exact")
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:
     """Indices drawn with probabilities proportional to each row of `input`: (..., k) -> (..., num_samples)."""
     return wrap(choices.multinomial(_engine(generator), input.array, num_samples, replacement))
@@ -214,42 +222,50 @@ def _fill(input: Any, draw: Callable[..., Any], *parameters: Any, generator: Any
     return input
 
 
+@forms(out=False)
 def uniform_(input: Any, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
     """Fill with numbers uniform on [low, to)."""
     return _fill(input, draws.uniform_, low, to, generator=generator)
 
 
+@forms(out=False)
 def normal_(input: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
     """Fill with normal numbers."""
     return _fill(input, draws.normal_, mean, std, generator=generator)
 
 
+@forms(out=False)
 def log_normal_(input: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Any:
     """Fill with numbers whose logarithm is normal."""
     return _fill(input, draws.log_normal_, mean, std, generator=generator)
 
 
+@forms(out=False)
 def exponential_(input: Any, lambd: float = 1.0, *, generator: Any = None) -> Any:
     """Fill with exponentially distributed numbers of mean 1 / lambd."""
     return _fill(input, draws.exponential_, lambd, generator=generator)
 
 
+@forms(out=False)
 def cauchy_(input: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
     """Fill with Cauchy distributed numbers."""
     return _fill(input, draws.cauchy_, median, sigma, generator=generator)
 
 
+@forms(out=False)
 def geometric_(input: Any, p: float, *, generator: Any = None) -> Any:
     """Fill with how many trials of probability `p` it takes to succeed once."""
     return _fill(input, draws.geometric_, p, generator=generator)
 
 
+@forms(out=False)
 def bernoulli_(input: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
     """Fill with 1, with probability `p` (a number or a tensor), else 0."""
     chance = p.array if isinstance(p, Variable) else p
     return _fill(input, choices.bernoulli_, chance, generator=generator)
 
 
+@forms(out=False)
 def random_(input: Any, *bounds: int, generator: Any = None) -> Any:
     """Fill with integers: `random_(to)` of [0, to), `random_(low, to)` of [low, to), `random_()` up to what the dtype
     counts

@@ -12,10 +12,12 @@ from minigrad.backend import np
 from minigrad.formats import strided
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.create import dtype_or_default, leaf, on_device
+from minigrad.ops.forms import forms
 
 __all__ = ["arange", "eye", "linspace", "logspace", "range", "tril_indices", "triu_indices"]
 
 
+@forms(method=False, out="exact")
 def arange(
     start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -43,6 +45,7 @@ def arange(
     return leaf(on_device(device, make), requires_grad)
 
 
+@forms(method=False, out="exact")
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -65,6 +68,7 @@ def _linspace(module: Any, start: float, end: float, steps: int, kind: Any) -> A
     return module.where(index < steps // 2, forwards, backwards) if steps > 1 else forwards
 
 
+@forms(method=False, out="exact")
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, layout: Any = strided,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -82,6 +86,7 @@ def logspace(
     return leaf(on_device(device, make), requires_grad)
 
 
+@forms(method=False)
 def range(
     start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,
@@ -106,6 +111,7 @@ def range(
     return arange(start, last + step / 2, step, dtype=kind, device=device, requires_grad=requires_grad)
 
 
+@forms(method=False, out="exact")
 def eye(
     n: int, m: int | None = None, *, dtype: Any = None, layout: Any = strided, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,

@@ -17,6 +17,7 @@ from minigrad.ops.cast import to
 from minigrad.ops.compare import isnan, logical_not
 from minigrad.ops.dims import normalize_dim, normalize_dims
 from minigrad.ops.elementwise import exp
+from minigrad.ops.forms import forms
 from minigrad.ops.scan import product_of_others, summing_dtype
 from minigrad.ops.shape import reshape
 
@@ -62,6 +63,7 @@ sum_dim.derivative(input=lambda g, input_shape, dim, keepdim: expand_reduced(g, 
 expand_reduced.derivative(input=lambda g, dim, keepdim: sum_dim(g, dim, keepdim))
 
 
+@forms()
 def sum(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: backend.dtype | None = None) -> Any:
     """The sum over `dim` (one, several, all by default), in `dtype` if given; integers and truth values give int64."""
     if dtype is not None:
@@ -110,6 +112,7 @@ mean_dim.derivative(
 )
 
 
+@forms()
 def mean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: backend.dtype | None = None) -> Any:
     """The mean over `dim` (one, several, all by default), in `dtype` if given. RuntimeError for integers."""
     if dtype is not None:
@@ -144,6 +147,7 @@ prod_dim.derivative(
 )
 
 
+@forms()
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: backend.dtype | None = None) -> Any:
     """The product of all elements or along one dim, in `dtype` if given; integers and truth values give int64."""
     if dtype is not None:
@@ -175,6 +179,7 @@ nansum_dim.derivative(
 )
 
 
+@forms()
 def nansum(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: backend.dtype | None = None) -> Any:
     """The sum over `dim` with nan counted as 0."""
     if dtype is not None:
@@ -182,6 +187,7 @@ def nansum(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: backen
     return nansum_dim(input, normalize_dims(dim, input.ndim), keepdim)
 
 
+@forms()
 def nanmean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: backend.dtype | None = None) -> Any:
     """The mean over `dim` of what is a number. RuntimeError for integers."""
     if input.array.dtype.kind != "f":
@@ -220,6 +226,7 @@ logsumexp_dim.derivative(
 )
 
 
+@forms()
 def logsumexp(input: Any, dim: int | Iterable[int], keepdim: bool = False) -> Any:
     """log(sum(exp(input))) over `dim`, without overflow. Its derivative is softmax."""
     return logsumexp_dim(input, normalize_dims(dim, input.ndim), keepdim)
@@ -248,11 +255,13 @@ def _dims_or_none(dim: Dims, ndim: int) -> tuple[int, ...]:
     return () if isinstance(dim, (tuple, list)) and not dim else normalize_dims(dim, ndim)
 
 
+@forms(out="exact")
 def all(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """True where all elements over `dim` are nonzero."""
     return _all(input, _dims_or_none(dim, input.ndim), keepdim)
 
 
+@forms(out="exact")
 def any(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """True where an element over `dim` is nonzero."""
     return _any(input, _dims_or_none(dim, input.ndim), keepdim)
@@ -263,6 +272,7 @@ def _count_nonzero(input, dim: tuple):
     return (input != 0).sum(axis=dim, dtype="int64")
 
 
+@forms(out=False)
 def count_nonzero(input: Any, dim: Dims = None) -> Any:
     """How many elements over `dim` are nonzero."""
     return _count_nonzero(input, normalize_dims(dim, input.ndim))

@@ -12,6 +12,7 @@ from typing import Any
 from minigrad.autograd.op import Op
 from minigrad.ops.checks import need_float_for_gradient
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 from minigrad.ops.index import select_at, slice_at
 from minigrad.ops.parts import Layout, along, layouts, restrided, select
 from minigrad.ops.shape import diagonal
@@ -56,6 +57,7 @@ def _check_size(src: Any, shape: tuple[int, ...]) -> None:
         )
 
 
+@forms(out=False)
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     """`input` with `src` at `index` along `dim`."""
     select(input, dim, index)  # for its errors
@@ -64,6 +66,7 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     return with_selected(input, src, functools.partial(select_at, key=key))
 
 
+@forms(out="exact")
 def slice_scatter(
     input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Any:
@@ -77,6 +80,7 @@ def slice_scatter(
     return with_sliced(input, src, functools.partial(slice_at, key=key))
 
 
+@forms(out=False)
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """`input` with `src` on the diagonal that `diagonal` would show."""
     need_float_for_gradient(input.array, src)
@@ -112,6 +116,7 @@ with_strided.derivative(
 without_strided.derivative(input=lambda g, have, want, memory: without_strided(g, have, want, memory))
 
 
+@forms(out=False)
 def as_strided_scatter(
     input: Any, src: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.ops.checks import need_float, refuse_bool
+from minigrad.ops.forms import forms
 
 __all__ = ["floor", "ceil", "round", "trunc", "fix", "frac", "sign", "sgn", "heaviside", "positive"]
 
@@ -17,6 +18,7 @@ def no_slope(g, *, xp):
     return xp.zeros_like(g)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def floor(input, *, xp):
     """The largest integer <= input."""
@@ -24,6 +26,7 @@ def floor(input, *, xp):
     return xp.floor(input) if input.dtype.kind == "f" else input.copy()
 
 
+@forms(in_place=True, out="exact")
 @Op
 def ceil(input, *, xp):
     """The smallest integer >= input."""
@@ -31,6 +34,7 @@ def ceil(input, *, xp):
     return xp.ceil(input) if input.dtype.kind == "f" else input.copy()
 
 
+@forms(in_place=True, out="exact")
 @Op
 def trunc(input, *, xp):
     """The integer part: rounded towards zero."""
@@ -38,6 +42,7 @@ def trunc(input, *, xp):
     return xp.trunc(input) if input.dtype.kind == "f" else input.copy()
 
 
+@forms(in_place=True, out="exact")
 def round(input: Any, *, decimals: int | None = None) -> Any:
     """The nearest integer, or the nearest multiple of 10 ** -decimals; halves go to the even one."""
     return _round(input) if decimals is None else _round_decimals(input, decimals)
@@ -58,6 +63,7 @@ def _round_decimals(input, decimals: int, *, xp):
     return xp.rint(input / scale) * scale if decimals < 0 else xp.rint(input * scale) / scale
 
 
+@forms(in_place=True, out="exact")
 @Op
 def frac(input, *, xp):
     """The fractional part, input - trunc(input), with the sign of the input."""
@@ -68,6 +74,7 @@ def frac(input, *, xp):
 frac.derivative(input=lambda g: g)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def sign(input, *, xp):
     """-1, 0 or 1; 0 for nan."""
@@ -76,6 +83,7 @@ def sign(input, *, xp):
     return xp.subtract(input > 0, input < 0, dtype=input.dtype)
 
 
+@forms(in_place=True, out="exact")
 @Op
 def sgn(input):
     """The same as `sign`: no tensor is complex."""
@@ -88,6 +96,7 @@ def _heaviside(input, values, *, xp):
     return xp.where(input == 0, values, (input > 0).astype(input.dtype))
 
 
+@forms(in_place=True, out="exact")
 def heaviside(input: Any, values: Any) -> Any:
     """0 where the input is below 0 (or nan), 1 above, and `values` where it is 0; torch gives it no derivative."""
     for x in (input, values):
@@ -105,6 +114,7 @@ for op in (floor, ceil, trunc, _round, _round_decimals, sign, sgn):
     op.derivative(input=lambda g: no_slope(g))
 
 
+@forms(out=False)
 def positive(input: Any) -> Any:
     """The tensor itself. RuntimeError for dtype bool."""
     if input.array.dtype.kind == "b":

@@ -10,6 +10,7 @@ from minigrad.ops.checks import need_float
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.elementwise import exp
+from minigrad.ops.forms import forms
 from minigrad.ops.gather import add_along
 from minigrad.ops.return_types import return_type
 from minigrad.ops.scan import linear_recurrence, shifted
@@ -66,11 +67,13 @@ for _op in (running_max, running_min):
     _op.derivative(input=lambda g, dim, indices, input_shape: add_along(g, dim, indices, input_shape))
 
 
+@forms(out="exact")
 def cummax(input: Any, dim: int) -> Any:
     """A named tuple (values, indices): the largest element so far along `dim`, and the last place where it was."""
     return cummax_result(*running_max(input, normalize_dim(dim, input.ndim)))
 
 
+@forms(out="exact")
 def cummin(input: Any, dim: int) -> Any:
     """A named tuple (values, indices): the smallest element so far along `dim`, and the last place where it was."""
     return cummin_result(*running_min(input, normalize_dim(dim, input.ndim)))
@@ -100,6 +103,7 @@ def _logcumsumexp_rule(g, input, out, dim):
 running_logsumexp.derivative(input=_logcumsumexp_rule)
 
 
+@forms(out="exact")
 def logcumsumexp(input: Any, dim: int) -> Any:
     """log(exp(input[0]) + ... + exp(input[k])) along `dim`, without overflow."""
     return running_logsumexp(input, normalize_dim(dim, input.ndim))

@@ -13,6 +13,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.ops.cast import to
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 
 __all__ = ["cumprod", "cumsum"]
 
@@ -98,11 +99,13 @@ linear_recurrence.derivative(
 # -- what torch has ----------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 def cumsum(input: Any, dim: int, *, dtype: backend.dtype | None = None) -> Any:
     """out[k] = input[0] + ... + input[k] along `dim`, in the same shape; integers give int64."""
     return running_sum(input if dtype is None else to(input, dtype), normalize_dim(dim, input.ndim), False)
 
 
+@forms(in_place=True)
 def cumprod(input: Any, dim: int, *, dtype: backend.dtype | None = None) -> Any:
     """out[k] = input[0] * ... * input[k] along `dim`, in the same shape; integers give int64."""
     return running_product(input if dtype is None else to(input, dtype), normalize_dim(dim, input.ndim), False)

@@ -16,6 +16,7 @@ from minigrad.ops.checks import refuse_bool
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dim, normalize_dims
 from minigrad.ops.extrema import maximum, minimum
+from minigrad.ops.forms import forms
 from minigrad.ops.reduce import Dims, expand_reduced, spread
 from minigrad.ops.return_types import return_type
 
@@ -109,16 +110,19 @@ for _op in (max_all, min_all, median_all):
     _op.derivative(input=lambda g, input, out: spread(g, input.shape) * share_of_all_ties(input, out))
 
 
+@forms(out="exact")
 def amax(input: Any, dim: Dims = (), keepdim: bool = False) -> Any:
     """The largest elements over `dim` (one, several, all by default); ties share the gradient evenly."""
     return amax_dim(input, _need_elements("amax", input, dim), keepdim)
 
 
+@forms(out="exact")
 def amin(input: Any, dim: Dims = (), keepdim: bool = False) -> Any:
     """The smallest elements over `dim` (one, several, all by default); ties share the gradient evenly."""
     return amin_dim(input, _need_elements("amin", input, dim), keepdim)
 
 
+@forms(out="exact")
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """A named tuple (min, max): `amin` and `amax`, over one dim or all."""
     if dim is None and not input.array.size:
@@ -178,6 +182,7 @@ for _op in (max_dim, min_dim, median_dim):
     )
 
 
+@forms()
 def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest element; or with `dim` the largest ones along it and first indices; or `maximum` of two tensors.
 
@@ -187,6 +192,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     return _overloads(input, dim, keepdim, other, "max", max_all, max_dim, max_result, maximum)
 
 
+@forms()
 def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest element; or with `dim` the smallest ones along it and first indices; or `minimum` of two tensors.
 
@@ -221,6 +227,7 @@ def _overloads(
     return result(*along(input, normalize_dim(dim, input.array.ndim), keepdim))
 
 
+@forms(out="exact")
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The element in the middle, the lower one of two; or with `dim` a named tuple (values, indices) along it.
 
@@ -253,11 +260,13 @@ def _refuse_bool_in(name: str, array: Any) -> None:
         raise RuntimeError(f"{name}(): does not support bool input\nconvert it with .int()")
 
 
+@forms(out="exact")
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The index of the largest element along `dim`, or in the flattened tensor: the first of those that tie."""
     return _argmax(input, _axis("argmax", input, dim), keepdim)
 
 
+@forms(out="exact")
 def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The index of the smallest element along `dim`, or in the flattened tensor: the first of those that tie."""
     return _argmin(input, _axis("argmin", input, dim), keepdim)

@@ -11,10 +11,12 @@ from minigrad.backend import np
 from minigrad.kernels import places
 from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 
 __all__ = ["bincount", "bucketize", "isin", "searchsorted", "unique", "unique_consecutive", "unravel_index"]
 
 
+@forms(out=False)
 def unique(
     input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
@@ -36,6 +38,7 @@ def unique(
     return tuple([wrap(part) for part in (values, *others)])
 
 
+@forms(out=False)
 def unique_consecutive(
     input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
@@ -60,6 +63,7 @@ def unique_consecutive(
     return wrap(values) if len(parts) == 1 else tuple([wrap(part) for part in parts])
 
 
+@forms(method=False, out="exact")
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
     """Which of `elements` are among `test_elements`, or with `invert` are not; one of the two may be a number."""
     arrays = [x.array for x in (elements, test_elements) if isinstance(x, Variable)]
@@ -92,6 +96,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     return tuple([wrap(backend.as_array(rest // step % n)) for n, step in zip(sizes, steps, strict=True)])
 
 
+@forms(out=False)
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often (or with what sum of `weights`) each of 0, 1, 2, ... occurs in a 1-D tensor of integers.
 
@@ -134,6 +139,7 @@ def _sorted_by(sequence: Any, sorter: Any, xp: Any) -> Any:
     return xp.take_along_axis(sequence, sorter, -1)
 
 
+@forms(method=False, out="exact")
 def searchsorted(
     sorted_sequence: Any, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Any = None,
@@ -177,6 +183,7 @@ def searchsorted(
     return wrap(backend.as_array(places).astype(xp.int32 if out_int32 else xp.int64, copy=False))
 
 
+@forms(method=False, out="exact")
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
     """Between which of the sorted 1-D `boundaries` each element of `input` lies: 0 below the first.
 

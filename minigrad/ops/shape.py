@@ -18,6 +18,7 @@ from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.formats import contiguous_format
 from minigrad.ops.cast import clone, contiguous
 from minigrad.ops.dims import normalize_dim, normalize_dims
+from minigrad.ops.forms import forms
 
 __all__ = [
     "adjoint", "diagonal", "flatten", "moveaxis", "movedim", "permute",
@@ -94,8 +95,6 @@ def view_as_dtype(input: Any, dtype: backend.dtype) -> Any:
     return result
 
 
-for _op in (view_to, fresh_view_to):
-    _op.derivative(input=lambda g, input_shape: reshape(g, input_shape))
 alias.derivative(input=lambda g: g)
 
 
@@ -120,6 +119,7 @@ def resolved(shape: Shape, count: int) -> Shape:
     return tuple([count // rest if n == -1 else n for n in shape])
 
 
+@forms(out=False)
 def view(input: Any, *args: Any, size: Any = None, dtype: Any = None) -> Any:
     """The elements in another shape (one -1 is inferred), sharing the memory; or given a dtype, the bytes read as it.
 
@@ -130,6 +130,7 @@ def view(input: Any, *args: Any, size: Any = None, dtype: Any = None) -> Any:
     return view_to(input, resolved(numbers("view", "size", args, size), input.array.size))
 
 
+@forms(out=False)
 def reshape(input: Any, *args: Any, shape: Any = None) -> Any:
     """The elements in another shape (one -1 is inferred): a view where the strides allow it, else a copy."""
     size = numbers("reshape", "shape", args, shape)
@@ -142,16 +143,23 @@ def reshape(input: Any, *args: Any, shape: Any = None) -> Any:
     return fresh_view_to(clone(input, memory_format=contiguous_format), size)
 
 
+for _op in (view_to, fresh_view_to):
+    _op.derivative(input=lambda g, input_shape: reshape(g, input_shape))
+
+
+@forms(out=False)
 def view_as(input: Any, other: Any) -> Any:
     """`input` viewed in the shape of `other`."""
     return view(input, other.shape)
 
 
+@forms(out=False)
 def reshape_as(input: Any, other: Any) -> Any:
     """`input` in the shape of `other`."""
     return reshape(input, other.shape)
 
 
+@forms(out=False)
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The dims from `start_dim` to `end_dim`, both included, made one; a 0-dim tensor gets one dim."""
     shape = unwrap(input).shape
@@ -168,6 +176,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
+@forms(out=False)
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """The dim `dim` taken apart into `sizes`, one of which may be -1."""
     shape = unwrap(input).shape
@@ -188,6 +197,7 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     return view(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
 
 
+@forms(out=False)
 def ravel(input: Any) -> Any:
     """All elements in one dim: a view of contiguous memory, else of a copy."""
     return view(contiguous(input), (-1,))
@@ -222,6 +232,7 @@ for _op in (squeeze_all, squeeze_dim, squeeze_dims):
     _op.derivative(input=lambda g, input_shape: reshape(g, input_shape))
 
 
+@forms(in_place="SqueezeBackward3", out=False)
 def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Any:
     """Without the dims of size 1: all of them, or those named that are."""
     if dim is None:
@@ -229,6 +240,7 @@ def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Any:
     return squeeze_dim(input, dim) if isinstance(dim, int) else squeeze_dims(input, tuple(dim))
 
 
+@forms(in_place="UnsqueezeBackward1", out=False)
 @Op(view=True)
 def unsqueeze(input, dim: int):
     """With a new dim of size 1 at `dim`."""
@@ -248,6 +260,7 @@ def permuted(input, dims: tuple):
     return input.transpose(dims)
 
 
+@forms(in_place="TransposeBackward1", out=False)
 @Op(view=True)
 def transpose(input, dim0: int, dim1: int):
     """With `dim0` and `dim1` exchanged."""
@@ -255,6 +268,7 @@ def transpose(input, dim0: int, dim1: int):
     return input.swapaxes(dim0, dim1) if input.ndim else input[...]
 
 
+@forms(in_place="TBackward1", out=False)
 @Op(view=True)
 def t(input):
     """The transposed matrix; tensors of fewer dims as they are."""
@@ -270,6 +284,7 @@ transpose.derivative(input=lambda g, dim0, dim1: transpose(g, dim0, dim1))
 t.derivative(input=lambda g: t(g))
 
 
+@forms(out=False)
 def permute(input: Any, *args: Any, dims: Any = None) -> Any:
     """Dim i of the result is dim `dims[i]` of `input`: permute(1, 0) or permute((1, 0))."""
     order = numbers("permute", "dims", args, dims)
@@ -284,6 +299,7 @@ def permute(input: Any, *args: Any, dims: Any = None) -> Any:
     return permuted(input, order)
 
 
+@forms(out=False)
 def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """With the dims `source` at the places `destination`; the others keep their order."""
     ndim = input.ndim
@@ -350,6 +366,7 @@ def _deprecated(attribute: str, instead: str) -> None:
     warnings.warn(f"Tensor.{attribute} is deprecated on 0-D tensors. {instead}", UserWarning, stacklevel=4)
 
 
+@forms(out=False)
 def adjoint(input: Any) -> Any:
     """The last two dims exchanged (and the conjugate taken, which real tensors are themselves)."""
     return matrix_transposed(input, "adjoint()")
@@ -358,6 +375,7 @@ def adjoint(input: Any) -> Any:
 # -- the diagonal, and its adjoint -------------------------------------------------------------------------------------
 
 
+@forms(out=False)
 @Op(view=True)
 def diagonal(input, offset: int = 0, dim1: int = 0, dim2: int = 1):
     """The diagonals of the matrices in `dim1` and `dim2`, as a new last dim; `offset` > 0 lies above the main one."""
@@ -387,6 +405,7 @@ diagonal.derivative(input=lambda g, offset, dim1, dim2, input_shape: put_diagona
 put_diagonal.derivative(input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))
 
 
+@forms(in_place="TransposeBackward1", out=False)
 def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
     """`transpose`, by NumPy's name."""
     return transpose(input, axis0, axis1)

@@ -18,6 +18,7 @@ from minigrad.ops.cast import clone, to
 from minigrad.ops.checks import as_integer, need_float_for_gradient, not_implemented
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import expand
+from minigrad.ops.forms import forms
 from minigrad.ops.keys import ALL
 from minigrad.ops.shape import flatten, reshape, unsqueeze
 
@@ -40,6 +41,7 @@ def _whole(array: Any) -> Any:
 # -- index_select, and its adjoint -------------------------------------------------------------------------------------
 
 
+@forms(out="exact")
 @Op
 def index_select(input, dim: int, index, *, xp):
     """The slices at `index` along `dim`. IndexError for one out of range."""
@@ -71,6 +73,7 @@ add_slices.derivative(input=lambda g, dim, index: index_select(g, dim, index))
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True, out="exact")
 @Op
 def index_add(input, dim: int, index, source, *, alpha: float = 1, xp):
     """`input` with `alpha` times the slices of `source` added at `index` along `dim`."""
@@ -118,6 +121,7 @@ def _same_but_along(input: Any, source: Any, dim: int) -> None:
         )
 
 
+@forms(in_place=True, out="exact")
 @Op
 def index_copy(input, dim: int, index, source):
     """`input` with the slices of `source` at `index` along `dim`; of several for one place the last one wins."""
@@ -204,6 +208,7 @@ fill_slices_with.derivative(  # an index named twice fills once: the value's sha
 )
 
 
+@forms(in_place=True, out=False)
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """`input` with `value`, a number or a 0-dim tensor, in the slices at `index` along `dim`."""
     dtype = input.array.dtype
@@ -216,6 +221,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 # -- repeat_interleave -------------------------------------------------------------------------------------------------
 
 
+@forms(out=False)
 def repeat_interleave(
     input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Any:

@@ -14,6 +14,7 @@ from minigrad.autograd.variable import unwrap
 from minigrad.ops.checks import need_float
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.elementwise import exp
+from minigrad.ops.forms import forms
 from minigrad.ops.reduce import sum
 
 __all__ = ["softmax", "log_softmax", "softmin"]
@@ -50,6 +51,7 @@ _softmax.derivative(input=lambda g, out, dim: out * (g - sum(g * out, dim, keepd
 _log_softmax.derivative(input=lambda g, out, dim: g - exp(out) * sum(g, dim, keepdim=True))
 
 
+@forms(out="exact")
 def softmax(input: Any, dim: int | None = None, dtype: backend.dtype | None = None) -> Any:
     """exp(input) / sum(exp(input)) along `dim`: positive numbers that add up to 1. The input is cast to `dtype` first.
 
@@ -58,6 +60,7 @@ def softmax(input: Any, dim: int | None = None, dtype: backend.dtype | None = No
     return _softmax(*_prepared("softmax", input, dim, dtype))
 
 
+@forms(out="exact")
 def log_softmax(input: Any, dim: int | None = None, dtype: backend.dtype | None = None) -> Any:
     """log(softmax(input)) along `dim`, without overflow or log(0). Arguments and errors as for `softmax`."""
     return _log_softmax(*_prepared("log_softmax", input, dim, dtype))

@@ -17,6 +17,7 @@ from minigrad.backend import np
 from minigrad.kernels import triangular
 from minigrad.ops.compare import where
 from minigrad.ops.decompositions import singular
+from minigrad.ops.forms import forms
 from minigrad.ops.matrices import (
     LinAlgError,
     T,
@@ -98,16 +99,19 @@ def inverted(A, name: str, *, xp):
 inverted.derivative(A=lambda g, out: -product(T(out), g, T(out)))
 
 
+@forms(method=False, out="exact")
 def linalg_inv(A: Any) -> Any:
     """The inverses of square matrices; LinAlgError if one is singular."""
     return inverted(A, "linalg.inv")
 
 
+@forms(out="exact")
 def inverse(input: Any) -> Any:
     """The inverses of square matrices: `linalg.inv`."""
     return linalg_inv(input)
 
 
+@forms(method=False, out="exact")
 def linalg_inv_ex(A: Any, *, check_errors: bool = False) -> Any:
     """`inv`, and `info`: for each matrix 0, or which pivot is zero; there the inverse is of inf and nan, unless
     `check_errors` makes it a LinAlgError.
@@ -179,6 +183,7 @@ def _solve_rule(g, A, out, left, B_shape, needs):
     return -(product(b, T(out)) if left else product(T(out), b)), b
 
 
+@forms(method=False, out="exact")
 def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:
     """X with A X = B, or with X A = B unless `left`; B is a matrix or a vector, stacks are broadcast.
 
@@ -187,6 +192,7 @@ def linalg_solve(A: Any, B: Any, *, left: bool = True) -> Any:
     return solve(A, B, left, "torch.linalg.solve")
 
 
+@forms(method=False, out="exact")
 def linalg_solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Any:
     """`solve`, and `info`: for each matrix 0, or which pivot is zero; there X is of inf and nan, unless `check_errors`
     makes it a LinAlgError.
@@ -200,6 +206,7 @@ def linalg_solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = F
 # -- determinants ------------------------------------------------------------------------------------------------------
 
 
+@forms(method=False, out="exact")
 @Op(node="LinalgDetBackward0")
 def linalg_det(A, *, xp):
     """The determinants of square matrices."""
@@ -234,21 +241,25 @@ def _slogdet_rule(g, A):
     return (None if g[1] is None else g[1][..., None, None] * T(inverted(A, "")),)
 
 
+@forms(out=False)
 def det(input: Any) -> Any:
     """The determinants of square matrices: `linalg.det`."""
     return linalg_det(input)
 
 
+@forms(method=False, out="exact")
 def linalg_slogdet(A: Any) -> Any:
     """(sign, logabsdet): det(A) is sign * exp(logabsdet), even where it would overflow."""
     return linalg_slogdet_result(*sign_and_logdet(A))
 
 
+@forms(out="exact")
 def slogdet(input: Any) -> Any:
     """`linalg.slogdet`."""
     return slogdet_result(*sign_and_logdet(input))
 
 
+@forms(out=False)
 def logdet(input: Any) -> Any:
     """log(det(A)) of square matrices: nan for a negative determinant, -inf for zero."""
     need_square("logdet", input)
@@ -260,6 +271,7 @@ def logdet(input: Any) -> Any:
 # -- tensors as matrices -----------------------------------------------------------------------------------------------
 
 
+@forms(method=False)
 def linalg_tensorinv(input: Any, ind: int = 2) -> Any:
     """The inverse with respect to `tensordot`: the first `ind` dims are the matrix's rows, the others its columns."""
     if ind <= 0:
@@ -279,6 +291,7 @@ def linalg_tensorinv(input: Any, ind: int = 2) -> Any:
     return reshape(inverted(reshape(input, (n, m)), "inv"), (*columns, *rows))
 
 
+@forms(method=False)
 def linalg_tensorsolve(input: Any, other: Any, dims: Any = None) -> Any:
     """X with tensordot(A, X, X.ndim) = B, after moving the dims `dims` of A to its end."""
     if dims is not None:

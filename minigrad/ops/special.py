@@ -16,6 +16,7 @@ from minigrad.kernels import bessel, gamma, special
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.compare import NUMBERS, where
 from minigrad.ops.elementwise import erfc, exp, log
+from minigrad.ops.forms import forms
 from minigrad.ops.ranges import arange
 from minigrad.ops.reduce import sum
 from minigrad.ops.rounding import sign
@@ -33,12 +34,14 @@ def _refuse_half(array: Any, kernel: str) -> None:
 # -- the gamma function ------------------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def lgamma(input, *, xp):
     """log |gamma(input)|."""
     return gamma.lgamma(input, xp)
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def digamma(input, *, xp):
     """The derivative of lgamma."""
@@ -56,6 +59,7 @@ digamma.derivative(input=lambda g, input: g * polygamma_of_order(input, 1))
 polygamma_of_order.derivative(input=lambda g, input, n: g * polygamma_of_order(input, n + 1))
 
 
+@forms(method=False)
 def polygamma(n: int, input: Any) -> Any:
     """The n-th derivative of digamma, the order n coming first. RuntimeError for a negative n."""
     if type(n) is not int:
@@ -66,6 +70,7 @@ def polygamma(n: int, input: Any) -> Any:
     return polygamma_of_order(input, n)
 
 
+@forms(in_place=True)
 def mvlgamma(input: Any, p: int) -> Any:
     """log of the multivariate gamma function: p (p - 1) / 4 log(pi) plus the sum of lgamma(input - j / 2), j < p."""
     if type(p) is not int:
@@ -82,24 +87,28 @@ def mvlgamma(input: Any, p: int) -> Any:
 # -- modified Bessel functions -----------------------------------------------------------------------------------------
 
 
+@forms(in_place=True)
 @Op(promote="float")
 def i0(input, *, xp):
     """The modified Bessel function of the first kind and order 0."""
     return bessel.i0(input, xp)
 
 
+@forms(method=False)
 @Op(promote="float", node="SpecialI0EBackward0")
 def special_i0e(input, *, xp):
     """exp(-|input|) i0(input)."""
     return bessel.i0e(input, xp)
 
 
+@forms(method=False)
 @Op(promote="float")
 def special_i1(input, *, xp):
     """The modified Bessel function of the first kind and order 1."""
     return bessel.i1(input, xp)
 
 
+@forms(method=False)
 @Op(promote="float", node="SpecialI1EBackward0")
 def special_i1e(input, *, xp):
     """exp(-|input|) i1(input)."""
@@ -122,6 +131,7 @@ special_i1e.derivative(
 # -- the normal distribution -------------------------------------------------------------------------------------------
 
 
+@forms(method=False)
 @Op(promote="float")
 def special_erfcx(input, *, xp):
     """exp(input^2) erfc(input), which neither overflows nor vanishes for large inputs."""
@@ -129,6 +139,7 @@ def special_erfcx(input, *, xp):
     return special.erfcx(input, xp)
 
 
+@forms(method=False)
 @Op(promote="float")
 def special_log_ndtr(input, *, xp):
     """The logarithm of `ndtr`, precise far below 0."""
@@ -136,6 +147,7 @@ def special_log_ndtr(input, *, xp):
     return special.log_ndtr(input, xp)
 
 
+@forms(method=False)
 @Op(promote="float")
 def special_ndtri(input, *, xp):
     """The inverse of `ndtr`: the point below which a standard normal variable falls with this probability."""
@@ -153,6 +165,7 @@ special_log_ndtr.derivative(input=lambda g, input: g * math.sqrt(2 / math.pi) / 
 special_ndtri.derivative(input=_ndtri_slope)
 
 
+@forms(method=False)
 def special_ndtr(input: Any) -> Any:
     """The probability that a standard normal variable falls below `input`."""
     return erfc(input * -math.sqrt(0.5)) * 0.5
@@ -161,6 +174,7 @@ def special_ndtr(input: Any) -> Any:
 # -- entropies ---------------------------------------------------------------------------------------------------------
 
 
+@forms(method=False)
 @Op(promote="float")
 def special_entr(input, *, xp):
     """-input log(input); 0 at 0, -inf below."""
@@ -170,6 +184,7 @@ def special_entr(input, *, xp):
 special_entr.derivative(input=lambda g, input: g * (-1 - log(input)))
 
 
+@forms(method=False)
 def special_xlog1py(input: Any, other: Any) -> Any:
     """input * log(1 + other), and 0 where input is 0, whatever the logarithm (but nan where `other` is nan)."""
     if type(other) in NUMBERS:

@@ -15,6 +15,7 @@ from minigrad.autograd.op import Op
 from minigrad.ops.arithmetic import abs, pow, reciprocal
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dims
+from minigrad.ops.forms import forms
 from minigrad.ops.reduce import expand_reduced, mean_dim, reduced_size
 from minigrad.ops.rounding import sign
 from minigrad.ops.selection import share_of_ties
@@ -122,6 +123,7 @@ def _arguments(
     return input, normalize_dims(dim, input.ndim), correction, keepdim
 
 
+@forms()
 def var(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> Any:
@@ -132,6 +134,7 @@ def var(
     return var_dim(*_arguments("var", input, dim, unbiased, keepdim, correction))
 
 
+@forms()
 def std(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> Any:

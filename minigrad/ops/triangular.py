@@ -14,6 +14,7 @@ from minigrad.autograd.variable import unwrap
 from minigrad.backend import np
 from minigrad.kernels.triangular import solve_triangular
 from minigrad.ops.arrange import tril, triu
+from minigrad.ops.forms import forms
 from minigrad.ops.matrices import (
     LinAlgError,
     T,
@@ -79,6 +80,7 @@ def check_factor(a: Any, b: Any) -> None:
 # -- triangular systems ------------------------------------------------------------------------------------------------
 
 
+@forms(method=False, out="exact")
 @Op(node="LinalgSolveTriangularBackward0")
 def linalg_solve_triangular(input, B, *, upper: bool, left: bool = True, unitriangular: bool = False, xp):
     """X with A X = B, or with X A = B unless `left`, A being the upper or the lower triangle of `input`.
@@ -134,6 +136,7 @@ def _solution_and_copy_rule(g, A, solution, upper, transpose, unitriangular, nee
     return b, a if copied is None else a + copied
 
 
+@forms(out="exact")
 def triangular_solve(
     input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> Any:
@@ -146,6 +149,7 @@ def triangular_solve(
 # -- by way of a Cholesky factor ---------------------------------------------------------------------------------------
 
 
+@forms()
 @Op
 def cholesky_solve(input, L, upper: bool = False, *, xp):
     """X with A X = `input`, given a triangle of A = L L^T, or U^T U if `upper`."""
@@ -169,6 +173,7 @@ def _cholesky_solve_rule(g, L, out, upper, needs):
     return b, -(product(L, m) if upper else product(m, L))
 
 
+@forms()
 @Op
 def cholesky_inverse(input, upper: bool = False, *, xp):
     """The inverse of A, given a triangle of A = L L^T, or U^T U if `upper`."""
