@@ -57,6 +57,18 @@ t1.retain_grad()
 t0.mul_(2)
 (t1 * t1).sum().backward()""",
     """\
+t0 = T.ones(2, requires_grad=True)
+h0 = t0.register_post_accumulate_grad_hook(lambda t: log.append(2))
+t1 = t0 + 3
+t0.requires_grad_(False)
+t0.mul_(2)
+t1.sum().backward()""",
+    """\
+t0 = T.ones(1, 1, 2, requires_grad=True) * 2
+t1, t2 = t0.unbind(-1)
+t0[:, 0, :] = t1
+(t0 * t0).sum().backward()""",
+    """\
 t0 = T.ones(1, 3)
 t0.add_(t0.squeeze(0))""",
 ]

@@ -158,6 +158,8 @@ def catch_up(view: Any) -> None:
 
 def take_history(target: Any, source: Any) -> None:
     """Let `target` be what `source` is in the graph; its hooks stay with the old value, `retain_grad` goes along."""
+    if target.node is None and source.node is None:
+        return
     target.node, target.output_nr, target.needs_grad = source.node, source.output_nr, source.needs_grad
     if (before := target.meta) is not None:
         target.meta = None

@@ -212,6 +212,8 @@ def setitem(input: Any, key: Any, value: Any) -> None:
     inplace.check_memory(part.array, input, several, expanded=True)
     if isinstance(value, Variable) and (where is None or (masks and value.array.size == 1)):
         value = to(value, backend.dtype_of(array), device=backend.device_of(array))
+    if mode.grad and isinstance(value, Variable) and value.counter is input.counter:  # its history before the write
+        value = wrap(value.array, wants_grad(value), value.node, value.output_nr)
     value = _write_all(part, value) if where is None else _write_at_places(part, where, value)
     views.bump(input)
     if mode.grad:
