@@ -296,13 +296,13 @@ def without(program: Sequence[str], i: int, n: int = 1) -> list[str]:
 
 def shortest(program: Sequence[str], like: Mismatch) -> list[str]:
     """Leave out lines, as many as can be, while a mismatch of the same kind, excused or not as it was, stays."""
-    lines, n = list(program), len(program)
+    lines, n, excused = list(program), len(program), excuse(program, like)
     while n:
         before = len(lines)
         for i in range(len(lines) - n, -1, -n):
             fewer = without(lines, i, n)
             mismatch = difference(fewer)
-            if mismatch is not None and mismatch.kind == like.kind and excuse(mismatch) == excuse(like):
+            if mismatch is not None and mismatch.kind == like.kind and excuse(fewer, mismatch) == excused:
                 lines = fewer
         if n > 1:
             n //= 2
