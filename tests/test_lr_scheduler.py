@@ -70,7 +70,7 @@ class Run:
     def seen(self) -> Any:
         last = [plain(getattr(s, "_last_lr", None)) for s in self.schedulers]
         return (
-            plain([g["lr"] for g in self.optimizer.param_groups]),
+            [(plain(g["lr"]), g["momentum"]) for g in self.optimizer.param_groups],
             last,
             [plain(s.state_dict()) for s in self.schedulers],
         )
@@ -222,6 +222,74 @@ def plateau_with_a_new_group(min_lr: Any) -> Callable[[ModuleType], Any]:
     return script
 
 
+def cycled_betas(make: Callable[[ModuleType, Any], Any]) -> Callable[[ModuleType], Any]:
+    """Rates, first betas and parameters of an Adam whose scheduler moves both."""
+
+    def script(T: ModuleType) -> Any:
+        parts = [T.tensor([1.0], requires_grad=True), T.tensor([2.0], requires_grad=True)]
+        o = T.optim.Adam([{"params": [p]} for p in parts], betas=(0.5, 0.75))
+        scheduler, seen = make(T.optim.lr_scheduler, o), []
+        for _ in range(9):
+            o.zero_grad()
+            sum((p * p).sum() for p in parts).backward()
+            o.step()
+            scheduler.step()
+            seen.append([(g["lr"], g["betas"], g["base_momentum"], g["max_momentum"]) for g in o.param_groups])
+        return seen, [round(p.item(), 5) for p in parts], scheduler.state_dict()
+
+    return script
+
+
+def scale_with_state(T: ModuleType) -> Any:
+    o = optimizer(T)
+    scheduler = T.optim.lr_scheduler.CyclicLR(o, 0.1, 0.2, 2, scale_fn=Keeps(), cycle_momentum=False)
+    o.step()
+    scheduler.step()
+    saved = scheduler.state_dict()
+    other = T.optim.lr_scheduler.CyclicLR(optimizer(T), 0.1, 0.2, 2, scale_fn=Keeps(), cycle_momentum=False)
+    seen = dict(saved)  # torch takes the entry out of the dict that it loads
+    other.load_state_dict(saved)
+    return seen, other._scale_fn_custom.calls, other.last_epoch, other.scale_fn(3)
+
+
+def fractions_of_epochs(T: ModuleType) -> Any:
+    scheduler = T.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer(T), 2, 2)
+    seen = []
+    for epoch in (0.5, 1.75, 2, 5.5, 6.0, 13.5, 14, None, 3, None, 0, None, 1.5):
+        scheduler.step(epoch)
+        seen.append((scheduler.get_last_lr(), scheduler.last_epoch, scheduler.T_cur, scheduler.T_i))
+    return seen
+
+
+def a_step_too_many(T: ModuleType) -> Any:
+    o = optimizer(T)
+    scheduler = T.optim.lr_scheduler.OneCycleLR(o, 0.1, epochs=2, steps_per_epoch=2)
+    for _ in range(6):
+        o.step()
+        scheduler.step()
+
+
+def resumed_cycles(T: ModuleType) -> Any:
+    """Made at epoch 3 over groups that other schedulers have left."""
+    S, o = T.optim.lr_scheduler, T.optim.SGD([T.ones(1, requires_grad=True)], lr=0.5, momentum=0.5)
+    S.OneCycleLR(o, 0.1, 10)
+    makers = [lambda: S.OneCycleLR(o, 0.3, 10, last_epoch=2), lambda: S.CyclicLR(o, 0.1, 0.3, 2, last_epoch=2)]
+    makers.append(lambda: S.CosineAnnealingWarmRestarts(o, 4, last_epoch=2))
+    return [(make().get_last_lr(), o.param_groups[0]["momentum"]) for make in makers]
+
+
+def one_cycle(**options: Any) -> Callable[[ModuleType], Any]:
+    return lambda T: T.optim.lr_scheduler.OneCycleLR(optimizer(T), **({"max_lr": 0.1, "total_steps": 9} | options))
+
+
+def restarts(**options: Any) -> Callable[[ModuleType], Any]:
+    return lambda T: T.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer(T), **({"T_0": 2} | options))
+
+
+def without_momentum(make: Callable[[ModuleType, Any], Any]) -> Callable[[ModuleType], Any]:
+    return lambda T: make(T.optim.lr_scheduler, T.optim.Adagrad([T.ones(1, requires_grad=True)]))
+
+
 SCRIPTS: dict[str, Callable[[ModuleType], Any]] = {
     "no optimizer": lambda T: T.optim.lr_scheduler.StepLR("sgd", 1),
     "no optimizer on the plateau": lambda T: T.optim.lr_scheduler.ReduceLROnPlateau(None),
@@ -257,6 +325,33 @@ SCRIPTS: dict[str, Callable[[ModuleType], Any]] = {
     "parts of two": of_two_optimizers(lambda S, o, parts: S.SequentialLR(o, parts, [1])),
     "chain of two": of_two_optimizers(lambda S, o, parts: S.ChainedScheduler(parts)),
     "no scheduler among the parts": of_two_optimizers(lambda S, o, parts: S.ChainedScheduler([*parts[:1], 5])),
+    "cyclic betas": cycled_betas(lambda S, o: S.CyclicLR(o, 0.1, 0.3, 3, 2, max_momentum=[0.9, 0.8])),
+    "betas of one cycle": cycled_betas(lambda S, o: S.OneCycleLR(o, [0.1, 0.3], 9, three_phase=True)),
+    "cyclic without momentum": without_momentum(lambda S, o: S.CyclicLR(o, 0.1, 0.2)),
+    "one cycle without momentum": without_momentum(lambda S, o: S.OneCycleLR(o, 0.1, 5)),
+    "scale with state": scale_with_state,
+    "fractions of epochs": fractions_of_epochs,
+    "a step too many": a_step_too_many,
+    "resumed cycles": resumed_cycles,
+    "cyclic on nothing": lambda T: T.optim.lr_scheduler.CyclicLR("sgd", 0.1, 0.2),
+    "cyclic mode": lambda T: T.optim.lr_scheduler.CyclicLR(optimizer(T), 0.1, 0.2, mode="square"),
+    "cyclic base_lr": lambda T: T.optim.lr_scheduler.CyclicLR(optimizer(T), [0.1], 0.2),
+    "cyclic max_lr": lambda T: T.optim.lr_scheduler.CyclicLR(optimizer(T), 0.1, (0.2, 0.3, 0.4)),
+    "cyclic max_momentum": lambda T: T.optim.lr_scheduler.CyclicLR(optimizer(T), 0.1, 0.2, max_momentum=[0.9]),
+    "one cycle on nothing": lambda T: T.optim.lr_scheduler.OneCycleLR("sgd", 0.1, 5),
+    "one cycle of no steps": one_cycle(total_steps=0),
+    "one cycle of half steps": one_cycle(total_steps=2.5),
+    "one cycle of unknown length": one_cycle(total_steps=None, epochs=3),
+    "one cycle of no epochs": one_cycle(total_steps=None, epochs=0, steps_per_epoch=2),
+    "one cycle of empty epochs": one_cycle(total_steps=None, epochs=2, steps_per_epoch=0.5),
+    "one cycle pct_start": one_cycle(pct_start=1),
+    "one cycle strategy": one_cycle(anneal_strategy="sine"),
+    "one cycle max_lr": one_cycle(max_lr=[0.1]),
+    "one cycle without a way up": one_cycle(total_steps=10, pct_start=0.1),
+    "restarts T_0": restarts(T_0=0),
+    "restarts T_mult": restarts(T_mult=1.5),
+    "restarts eta_min": restarts(eta_min="low"),
+    "restarts at a negative epoch": lambda T: restarts()(T).step(-1),
     "a plateau among the parts": of_two_optimizers(lambda S, o, parts: S.ChainedScheduler([S.ReduceLROnPlateau(o)])),
 }
 

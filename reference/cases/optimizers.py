@@ -129,6 +129,33 @@ def _function(d: Draw) -> Callable[[int], float]:
     return lambda t: 1 / (1 + slope * t)
 
 
+def _cyclic(d: Draw) -> dict[str, Any]:
+    return {
+        "base_lr": d.one_of(0.1, [0.1, 0.2]),
+        "max_lr": d.one_of(1.0, [0.5, 2.0]),
+        "step_size_up": d.size(1, 4),
+        "step_size_down": d.one_of(None, 1, 2, 3),
+        "mode": d.one_of("triangular", "triangular2", "exp_range"),
+        "gamma": d.one_of(1.0, 0.9),
+        "scale_fn": d.one_of(None, None, lambda x: 1 / (1 + x)),
+        "scale_mode": d.one_of("cycle", "iterations"),
+        "cycle_momentum": d.flag(),
+    }
+
+
+def _one_cycle(d: Draw) -> dict[str, Any]:
+    return {
+        "max_lr": d.one_of(0.1, [0.1, 0.2]),
+        "total_steps": d.one_of(20, 10, 6),
+        "pct_start": d.one_of(0.3, 0.25, 0.5),
+        "anneal_strategy": d.one_of("cos", "linear"),
+        "cycle_momentum": d.flag(),
+        "base_momentum": d.one_of(0.85, [0.8, 0.7]),
+        "div_factor": d.one_of(25.0, 4.0),
+        "three_phase": d.flag(),
+    }
+
+
 def _sequential(d: Draw) -> Callable[[ModuleType, Any], Any]:
     parts = [d.one_of(*CHAINABLE).draw(d) for _ in range(d.size(1, 3))]
     milestones = sorted(d.size(1, 6) for _ in parts[1:])
@@ -148,6 +175,12 @@ CHAINABLE = [
     _plain("LinearLR", lambda d: {"start_factor": d.one_of(0.25, 0.3), "total_iters": d.size(1, 4)}),
     _plain("PolynomialLR", lambda d: {"total_iters": d.size(1, 5), "power": d.one_of(1.0, 2.0, 0.5)}),
     _plain("CosineAnnealingLR", lambda d: {"T_max": d.size(2, 5), "eta_min": d.one_of(0.0, 0.01)}),
+    _plain(
+        "CosineAnnealingWarmRestarts",
+        lambda d: {"T_0": d.size(1, 3), "T_mult": d.size(1, 3), "eta_min": d.one_of(0, 0.01)},
+    ),
+    _plain("CyclicLR", _cyclic),
+    _plain("OneCycleLR", _one_cycle),
     _plain("MultiplicativeLR", lambda d: {"lr_lambda": _function(d)}),
 ]
 
