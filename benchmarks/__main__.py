@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: whole training steps on minigrad and on torch, in turn, with the ratio of their times."""
+"""`python -m benchmarks`: whole training steps on minigrad and on torch, in turn, with the ratio of their times.
+
+With `--operations` single operations instead: small ones a hundred times a step, large ones once.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.operations import OPERATIONS
 from benchmarks.workloads import WORKLOADS
 
 ENGINES = ("minigrad", "torch")
@@ -125,35 +129,39 @@ def plot(results: list[Result], path: str) -> None:
     axes.bar_label(bars, fmt="%.2f", padding=3)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.invert_yaxis()
-    axes.set_xlabel("time of a training step, minigrad / torch (less is faster)")
+    axes.set_xlabel("time, minigrad / torch (less is faster)")
     axes.set_xlim(0, max([1.2, *(1.15 * r.ratio for r in results)]))
     figure.savefig(path, dpi=150)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="WORKLOAD")
+    parser.add_argument("--operations", action="store_true", help="single operations, not whole steps")
+    parser.add_argument("--only", nargs="+", choices=[*WORKLOADS, *OPERATIONS], metavar="WORKLOAD")
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of one measurement; default: %(default)s")
-    parser.add_argument("--json", default="benchmarks/results/steps.json", help="default: %(default)s")
-    parser.add_argument("--plot", default="benchmarks/results/steps.png", help="default: %(default)s; '' for none")
+    parser.add_argument("--json", help="default: benchmarks/results/steps.json, or operations.json there")
+    parser.add_argument("--plot", help="default: the same with .png; '' for none")
     options = parser.parse_args()
+    workloads = options.only or list(OPERATIONS if options.operations else WORKLOADS)
+    file = Path(options.json or f"benchmarks/results/{'operations' if options.operations else 'steps'}.json")
+    picture = str(file.with_suffix(".png")) if options.plot is None else options.plot
 
     facts, results = machine(), []
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
     print(
-        f"{'workload':20} {'threads':>7} {'minigrad us':>12} {'torch us':>10} {'ratio':>6} {'(min-max)':>12} "
+        f"{'workload':28} {'threads':>7} {'minigrad us':>12} {'torch us':>10} {'ratio':>6} {'(min-max)':>12} "
         f"{'peak MiB':>14}"
     )
     versions: dict[str, str] = {}
     for threads in options.threads:
-        for workload in options.only:
+        for workload in workloads:
             r, versions = measure(workload, threads, options.rounds, options.seconds)
             results.append(r)
             spread = f"({min(r.ratios):.2f}-{max(r.ratios):.2f})"
             memory = f"{r.minigrad_peak_mib:.0f} / {r.torch_peak_mib:.0f}"
-            print(f"{workload:20} {threads:7d} {r.minigrad_us:12.1f} {r.torch_us:10.1f} {r.ratio:6.2f} {spread:>12} "
+            print(f"{workload:28} {threads:7d} {r.minigrad_us:12.1f} {r.torch_us:10.1f} {r.ratio:6.2f} {spread:>12} "
                   f"{memory:>14}", flush=True)  # fmt: skip
     allocator = os.environ.get("MINIGRAD_KEEP_MALLOC") != "1"
     print(f"minigrad {versions['minigrad']}, torch {versions['torch']}; minigrad's allocator settings "
@@ -165,11 +173,11 @@ def main() -> None:
         "allocator_settings": allocator,
         "results": [asdict(r) for r in results],
     }
-    Path(options.json).parent.mkdir(parents=True, exist_ok=True)
-    Path(options.json).write_text(json.dumps(record, indent=1) + "\n")
-    if options.plot:
-        plot(results, options.plot)
-        print(f"wrote {options.json} and {options.plot}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record, indent=1) + "\n")
+    if picture:
+        plot(results, picture)
+    print(f"wrote {file}{f' and {picture}' if picture else ''}")
 
 
 if __name__ == "__main__":
