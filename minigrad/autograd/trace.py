@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import traceback
+import warnings
 from typing import Any
 
 OWN = __name__.partition(".")[0]
@@ -43,3 +44,11 @@ def stack() -> list[str]:
     inner = next((i for i, ours in enumerate(own) if not ours), 0)
     calls = reversed([(f, f.f_lineno) for f in frames[inner:]])
     return traceback.StackSummary.extract(calls).format()
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the user's line, however many calls inside this package led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == OWN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.kernels.select import select
 from minigrad.ops.checks import as_integer, not_implemented
@@ -262,11 +262,9 @@ def _as_condition(condition: Any) -> Any:
             f"where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{backend.dtype_of(condition).type_name}\ncompare it with something, or convert it with .bool()"
         )
-    warnings.warn(
+    warn(
         "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version "
-        "of PyTorch. Use a boolean condition instead.",
-        UserWarning,
-        stacklevel=5,  # the caller of the public `where`, in ops.masks
+        "of PyTorch. Use a boolean condition instead."
     )
     return condition != 0
 

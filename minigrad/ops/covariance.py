@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.trace import warn
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.extrema import clamp
 from minigrad.ops.forms import forms
@@ -67,11 +67,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         lost = correction if aweights is None or not correction else correction * sum(weights * aweights) / total
         freedom = total - lost
     if not freedom > 0:
-        warnings.warn(
-            "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
-            UserWarning,
-            stacklevel=2,
-        )
+        warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.")
         freedom = 0 * freedom
     mean = sum(x if weights is None else x * weights, 1) / total
     centred = x - unsqueeze(mean, 1)

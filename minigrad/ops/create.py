@@ -6,11 +6,11 @@ They also take its `layout=` and `pin_memory=`, which change nothing: memory is 
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.mode import mode
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 from minigrad.formats import RANKS, arranged, check_format, inverse, order_of, preserve_format, strided
@@ -143,11 +143,9 @@ def tensor(
 ) -> Any:
     """A new leaf with a copy of `data`: numbers, nested sequences, an array, a NumPy scalar or a tensor."""
     if isinstance(data, Variable):
-        warnings.warn(
+        warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
-            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
-            UserWarning,
-            stacklevel=2,
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor)."
         )
     array = array_from(data, dtype)
     module = backend.module_on(device) if device is not None else backend.module_of(array)

@@ -6,10 +6,10 @@ The mask is drawn from the default generator as torch draws it, so a seed gives 
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import wrap
 from minigrad.kernels import choices
 from minigrad.ops.arithmetic import add, mul
@@ -83,20 +83,16 @@ def _channel_dropout(n: int, input: Any, p: float, training: bool, inplace: bool
     if ndim not in (n + 1, n + 2):
         if n == 1:
             raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {ndim}D input. {advice}")
-        warnings.warn(
+        warn(
             f"{name}: Received a {ndim}-D input to {name}, which is deprecated and will result in an error in a future "
-            f"release. To retain the behavior and silence this warning, please use dropout instead. {advice}",
-            UserWarning,
-            stacklevel=3,
+            f"release. To retain the behavior and silence this warning, please use dropout instead. {advice}"
         )
     if n == 2 and ndim == 3:
-        warnings.warn(
+        warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired "
             "- input is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a "
             "future release to interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain "
-            "the 1D channel-wise dropout behavior, please switch to using dropout1d instead.",
-            UserWarning,
-            stacklevel=3,
+            "the 1D channel-wise dropout behavior, please switch to using dropout1d instead."
         )
     if n != 2 and ndim == n + 1:
         return squeeze(_dropped(unsqueeze(input, 0), p, training, inplace, channels=True), 0)

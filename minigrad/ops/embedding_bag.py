@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import wrap
 from minigrad.kernels import places
 from minigrad.ops.compare import where
@@ -42,11 +42,9 @@ def embedding_bag(
     ValueError for shapes that do not fit.
     """
     if weight.array.dtype == "int64" and input.array.dtype.kind == "f":
-        warnings.warn(
+        warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is "
-            "deprecated, and should now be `embedding_bag(input, weight, ...)`.",
-            UserWarning,
-            stacklevel=2,
+            "deprecated, and should now be `embedding_bag(input, weight, ...)`."
         )
         weight, input = input, weight
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from minigrad import backend
 from minigrad.autograd.mode import mode, no_grad
 from minigrad.autograd.node import wants_grad
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable
 from minigrad.ops.inplace import check_memory, check_writable, in_place_view, write
 from minigrad.ops.inplace import in_place as in_place_twin
@@ -125,13 +125,11 @@ def _write(target: Any, result: Any, name: str, inputs: list[Any], exact: bool) 
     check_writable(target)
     if target.array.shape != result.array.shape:
         if target.array.size:
-            warnings.warn(
+            warn(
                 f"An output with one or more elements was resized since it had shape {list(target.array.shape)}, which "
                 f"does not match the required output shape {list(result.array.shape)}. This behavior is deprecated, "
                 f"and in a future PyTorch release outputs will not be resized unless they have zero elements. You can "
-                f"explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
-                UserWarning,
-                stacklevel=5,
+                f"explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0)."
             )
         target.array = backend.module_of(target.array).empty(result.array.shape, target.array.dtype)
     else:

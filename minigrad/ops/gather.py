@@ -6,11 +6,11 @@ none. On the CPU indices are checked; on a GPU, where looking would mean waiting
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.backend import np
 from minigrad.kernels import places
@@ -190,11 +190,9 @@ def scatter(
             return scatter_number(input, dim, index, source)
         source = wrap(backend.module_of(input.array).full(index.array.shape, source, dtype))
     elif reduce is not None:
-        warnings.warn(
+        warn(
             "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
-            "PyTorch release. Use torch.scatter_reduce instead for more reduction options.",
-            UserWarning,
-            stacklevel=2,
+            "PyTorch release. Use torch.scatter_reduce instead for more reduction options."
         )
     if reduce not in ("add", "multiply"):
         raise RuntimeError(f"reduce argument must be either add or multiply.\ngot {reduce!r}")

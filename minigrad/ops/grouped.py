@@ -7,10 +7,10 @@ extreme share evenly. Where what was there before is not to count, it is replace
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.backend import as_array, np
 from minigrad.kernels import places
@@ -183,7 +183,7 @@ def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, 
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
     dim = normalize_dim(dim, input.ndim)
     check_slices("index_reduce_", input.array, dim, index.array, source.array)
-    warnings.warn("index_reduce() is in beta and the API may change at any time.", UserWarning, stacklevel=2)
+    warn("index_reduce() is in beta and the API may change at any time.")
     if input.ndim < 2 or not include_self:
         refuse_bool(input.array, "index_func_")
     size = input.shape[dim] if input.ndim else 1

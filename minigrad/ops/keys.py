@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from typing import Any, NamedTuple
 
 from minigrad import backend
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable
 from minigrad.backend import np
 from minigrad.kernels.places import Where, is_mask
@@ -85,12 +85,10 @@ def _items(key: Any) -> Any:
     if type(key) is tuple:
         return key
     if type(key) is list and any(i is None or i is ... or isinstance(i, (slice, list, tuple, Variable)) for i in key):
-        warnings.warn(
+        warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
             "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
-            "x[torch.tensor(seq)], which will result either in an error or a different result",
-            UserWarning,
-            stacklevel=5,
+            "x[torch.tensor(seq)], which will result either in an error or a different result"
         )
         return tuple(key)
     return (key,)
@@ -138,11 +136,7 @@ def _index_array(index: Any, array: Any, keep: bool) -> Any:
     if not index.ndim and kind in "iu" and index.dtype != np.uint8:
         return int(index)
     if index.dtype == np.uint8:
-        warnings.warn(
-            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
-            UserWarning,
-            stacklevel=6,
-        )
+        warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.")
         index = backend.as_array(index != 0)
         kind, keep = "b", False
     if kind != "b" and index.dtype not in (np.int64, np.int32):

@@ -7,7 +7,6 @@ for a mean or a sum the gradients are computed along with the loss, for single l
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.mode import is_grad_enabled
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import wrap
 from minigrad.ops.affine import linear
 from minigrad.ops.classification import cross_entropy, cross_entropy_rows, off_target, samples_of
@@ -103,13 +103,11 @@ def linear_cross_entropy(
             given = (rows, linear_weight, linear_bias, targets, weight, ignore_index, size)
             losses = chunked_losses(*given) if reduction == "none" else _chunked_total(*given, reduction == "mean")
             return reshape(losses, logits[:-1]) if reduction == "none" else losses
-        warnings.warn(
+        warn(
             f"linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {{'mean','sum','none'}}, "
             f"label_smoothing == 0, target.dtype == int64, out_features == (). Got reduction={reduction!r}, "
             f"label_smoothing={label_smoothing}, target.dtype={target.dtype}, out_features={b[1:-1]}, tracing=False, "
-            f"linear_bias.shape={None if linear_bias is None else linear_bias.array.shape}.",
-            UserWarning,
-            stacklevel=2,
+            f"linear_bias.shape={None if linear_bias is None else linear_bias.array.shape}."
         )
     if len(b) > 2:
         linear_weight = reshape(linear_weight, (math.prod(b[:-1]), b[-1]))

@@ -7,11 +7,11 @@ sign(d) (l1), and in between (smooth_l1, huber); those by target are their negat
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.ops.activation import logsigmoid
 from minigrad.ops.arithmetic import abs
 from minigrad.ops.checks import need_float, refuse_gradient
@@ -37,11 +37,7 @@ def reduction_by(size_average: bool | None, reduce: bool | None, reduction: str)
     """The reduction's name: "none", "mean" or "sum"; torch's two arguments of old times are warned of."""
     if size_average is not None or reduce is not None:
         reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn(f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction\nit is 'none', 'mean' or 'sum'")
     return reduction
@@ -67,11 +63,9 @@ def weight_of_each(reduction: str, shape: tuple[int, ...]) -> float:
 
 def _warn_of_broadcasting(input: Any, target: Any) -> None:
     if input.array.shape != target.array.shape:
-        warnings.warn(
+        warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
-            f"likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            UserWarning,
-            stacklevel=3,
+            f"likely lead to incorrect results due to broadcasting. Please ensure they have the same size."
         )
 
 
@@ -378,12 +372,10 @@ def kl_div(
     """
     batchmean = reduction == "batchmean"
     if reduction == "mean" and size_average is None and reduce is None:
-        warnings.warn(
+        warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
             "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the "
-            "same as 'batchmean' in the next major release.",
-            UserWarning,
-            stacklevel=2,
+            "same as 'batchmean' in the next major release."
         )
     reduction = reduction_by(size_average, reduce, "sum" if batchmean else reduction)
     if input.array.dtype.kind != "f" or target.array.dtype.kind != "f":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.trace import warn
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.linalg import matmul_stacks
 from minigrad.ops.shape import transpose
@@ -66,11 +66,9 @@ def batch_element(place: int, ndim: int) -> str:
 
 def warn_deprecated(name: str, instead: str) -> None:
     """torch's UserWarning for an older name of what is in torch.linalg, blamed on the caller of the caller."""
-    warnings.warn(
+    warn(
         f"torch.{name} is deprecated in favor of torch.linalg.{instead} and will be removed in a future PyTorch "
-        f"release.",
-        UserWarning,
-        stacklevel=3,
+        f"release."
     )
 
 

@@ -6,10 +6,10 @@ All three are (length, batch, features); heads become (batch, head, length, head
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.trace import warn
 from minigrad.ops.affine import linear
 from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.compare import masked_fill
@@ -174,11 +174,7 @@ def additive_mask(mask: Any, name: str, input: Any, other: Any = None, other_nam
     if mask.array.dtype.kind not in "bf":
         raise AssertionError(f"only bool and floating types of {name} are supported\ngot {mask.dtype}")
     if other is not None and other.dtype is not mask.dtype:
-        warnings.warn(
-            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn(f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.")
     if mask.array.dtype.kind == "f":
         return mask
     nothing = zeros(mask.array.shape, dtype=input.dtype, device=backend.device_of(input.array))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.promotion import shape_error
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.ops.arrange import flip
 from minigrad.ops.cast import clone, to
@@ -148,11 +148,9 @@ linalg_cross.derivative(
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """`linalg.cross` along `dim`, by default the first one of size 3."""
     if dim is None:
-        warnings.warn(
+        warn(
             "Using torch.cross without specifying the dim arg is deprecated.\n"
-            "Please either pass the dim explicitly or simply use torch.linalg.cross.",
-            UserWarning,
-            stacklevel=2,
+            "Please either pass the dim explicitly or simply use torch.linalg.cross."
         )
         if 3 not in input.shape:
             raise RuntimeError(f"no dimension of size 3 in input\nits shape is {list(input.shape)}")
@@ -226,11 +224,9 @@ def linalg_multi_dot(tensors: Any) -> Any:
 @forms(method=False)
 def chain_matmul(*matrices: Any) -> Any:
     """The product of one or more matrices: `linalg.multi_dot`."""
-    warnings.warn(
+    warn(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use torch.linalg.multi_dot "
-        "instead, which accepts a list of two or more tensors rather than multiple parameters.",
-        UserWarning,
-        stacklevel=2,
+        "instead, which accepts a list of two or more tensors rather than multiple parameters."
     )
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable
 from minigrad.backend import np
 from minigrad.formats import strided
@@ -92,11 +92,9 @@ def range(
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """start, start + step, ... up to `end`, which is among them. torch deprecates it for `arange`."""
-    warnings.warn(
+    warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
-        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
-        UserWarning,
-        stacklevel=2,
+        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end)."
     )
     if end is None:
         raise TypeError('range() missing 1 required positional arguments: "end"')

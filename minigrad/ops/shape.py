@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.formats import contiguous_format
 from minigrad.ops.cast import clone, contiguous
@@ -328,12 +328,10 @@ def reversed_dims(input: Any) -> Any:
     if input.ndim == 0:
         _deprecated("T", IDENTITY)
     elif input.ndim != 2:
-        warnings.warn(
+        warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
             "throw an error in a future release. Consider `x.mT` to transpose batches of matrices or "
-            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
-            UserWarning,
-            stacklevel=3,
+            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor."
         )
     return permuted(input, tuple(range(input.ndim))[::-1])
 
@@ -363,7 +361,7 @@ IDENTITY, CONJUGATE = "This function is the identity in these cases.", "Consider
 
 
 def _deprecated(attribute: str, instead: str) -> None:
-    warnings.warn(f"Tensor.{attribute} is deprecated on 0-D tensors. {instead}", UserWarning, stacklevel=4)
+    warn(f"Tensor.{attribute} is deprecated on 0-D tensors. {instead}")
 
 
 @forms(out=False)

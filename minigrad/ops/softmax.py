@@ -5,11 +5,11 @@ The largest element is subtracted first, so that no exponential overflows: the q
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import unwrap
 from minigrad.ops.checks import need_float
 from minigrad.ops.dims import normalize_dim
@@ -75,11 +75,9 @@ def softmin(input: Any, dim: int | None = None, dtype: backend.dtype | None = No
 def _prepared(name: str, input: Any, dim: int | None, dtype: backend.dtype | None) -> tuple[Any, int]:
     ndim = unwrap(input).ndim
     if dim is None:
-        warnings.warn(
+        warn(
             f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an "
-            f"argument.",
-            UserWarning,
-            stacklevel=3,
+            f"argument."
         )
         dim = 0 if ndim in (0, 1, 3) else 1
     elif not isinstance(dim, int):

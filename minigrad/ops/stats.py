@@ -7,11 +7,11 @@ With n elements, mean m and `correction` c the variance is sum((x - m)**2) / (n 
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.ops.arithmetic import abs, pow, reciprocal
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dims
@@ -33,11 +33,9 @@ def _moments(name: str, input: Any, dim: tuple[int, ...], correction: float, kee
         raise RuntimeError(f"{names} only support floating point and complex dtypes\nconvert the tensor with .float()")
     n = reduced_size(input.shape, dim)
     if n <= correction or not input.size:
-        warnings.warn(
+        warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
-            f"(input numel divided by output numel).",
-            UserWarning,
-            stacklevel=5,
+            f"(input numel divided by output numel)."
         )
     mean = input.sum(axis=dim, keepdims=True) / (n or math.nan)
     centred = input - mean
