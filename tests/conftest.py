@@ -4,6 +4,7 @@ and GPU tests that are skipped in plain sight."""
 from __future__ import annotations
 
 import os
+from typing import Any
 
 # Before NumPy and torch are imported: with one thread each, sums have one order and two cores run two test runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -55,6 +56,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in for_gpu:
             item.add_marker(pytest.mark.skip(reason=reason))
         config.stash[skipped_for_want_of_a_gpu] = (len(for_gpu), reason)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # one of several processes (`-n`): the first one sums up
+        session.config.workeroutput["gpu"] = session.config.stash.get(skipped_for_want_of_a_gpu, None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    if skipped := getattr(node, "workeroutput", {}).get("gpu"):
+        node.config.stash[skipped_for_want_of_a_gpu] = tuple(skipped)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
