@@ -16,9 +16,11 @@ from minigrad.nn import functional as F
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
+from minigrad.nn.utils.rnn import PackedSequence
 from minigrad.ops import create
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.join import cat, stack
+from minigrad.ops.slices import index_select
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -94,15 +96,20 @@ class _Recurrent(Module):
 
         output has D * hidden_size features, D being 2 if bidirectional; the last state, and `hx`, the first one (zeros
         by default), are (D * num_layers, N, hidden_size); for LSTM a pair of such tensors. A `proj_size` replaces
-        hidden_size, but for the second of that pair.
+        hidden_size, but for the second of that pair. For a PackedSequence so is the output, and the last state is that
+        of each sequence's last element.
         """
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx)
         self._check_input(input)
         batched = input.dim() == 3
         if not batched:
             input = input.unsqueeze(1)
         elif self.batch_first:
             input = input.transpose(0, 1)
-        initial = self._initial_states(hx, input, batched)
+        if hx is not None:
+            hx = self._batched(hx, batched)
+        initial = self._initial_states(hx, input, input.size(1))
         output, last = self._run(input, initial)
         if not batched:
             output, last = output.squeeze(1), [part.squeeze(1) for part in last]
@@ -110,14 +117,26 @@ class _Recurrent(Module):
             output = output.transpose(0, 1)
         return output, (tuple(last) if self.states > 1 else last[0])
 
-    def _run(self, x: Any, initial: list[State]) -> tuple[Any, list[Any]]:
-        """All layers over a sequence (T, N, features): the last layer's outputs, and the last states stacked."""
+    def _forward_packed(self, packed: PackedSequence, hx: Any) -> Any:
+        data, batch_sizes, order, back = packed
+        sizes = batch_sizes.tolist()
+        self._check_features(data, 2)
+        if hx is not None:
+            parts = [hx] if self.states == 1 else hx
+            hx = [part if order is None else index_select(part, 1, order) for part in parts]
+        output, last = self._run(data, self._initial_states(hx, data, sizes[0]), sizes)
+        if back is not None:
+            last = [index_select(part, 1, back) for part in last]
+        return PackedSequence(output, batch_sizes, order, back), (tuple(last) if self.states > 1 else last[0])
+
+    def _run(self, x: Any, initial: list[State], sizes: list[int] | None = None) -> tuple[Any, list[Any]]:
+        """All layers over a sequence (T, N, features), or a packed one: the last one's outputs and last states."""
         last: list[State] = []
         for layer in range(self.num_layers):
             outputs = []
             for suffix in self._suffixes(layer):
                 backwards = suffix.endswith("reverse")
-                sequence, state = self._run_direction(x, initial[len(last)], suffix, backwards)
+                sequence, state = self._run_direction(x, initial[len(last)], suffix, backwards, sizes)
                 outputs.append(sequence)
                 last.append(state)
             x = cat(outputs, -1) if self.bidirectional else outputs[0]
@@ -125,15 +144,23 @@ class _Recurrent(Module):
                 x = F.dropout(x, self.dropout, self.training)
         return x, [stack(parts) for parts in zip(*last)]
 
-    def _run_direction(self, x: Any, state: State, suffix: str, backwards: bool) -> tuple[Any, State]:
-        """One layer in one direction: its outputs (T, N, hidden_size) and its last state."""
+    def _run_direction(
+        self, x: Any, state: State, suffix: str, backwards: bool, sizes: list[int] | None
+    ) -> tuple[Any, State]:
+        """One layer in one direction: its outputs (T, N, hidden_size), or packed, and its last state."""
         weight_hh, bias_hh = getattr(self, "weight_hh" + suffix), getattr(self, "bias_hh" + suffix, None)
         weight_ih, bias_ih = getattr(self, "weight_ih" + suffix), getattr(self, "bias_ih" + suffix, None)
         weight_hr = getattr(self, "weight_hr" + suffix, None)
-        steps = F.linear(x, weight_ih, bias_ih).unbind(0)
-        outputs = []
-        for step in reversed(steps) if backwards else steps:
-            state = self.step(step, state, weight_hh, bias_hh, weight_hr)
+        x = F.linear(x, weight_ih, bias_ih)
+
+        def step(x: Any, state: State) -> State:
+            return self.step(x, state, weight_hh, bias_hh, weight_hr)
+
+        if sizes is not None:
+            return (_packed_backwards if backwards else _packed_forwards)(step, x.split(sizes), state)
+        steps, outputs = x.unbind(0), []
+        for part in reversed(steps) if backwards else steps:
+            state = step(part, state)
             outputs.append(state[0])
         return stack(outputs[::-1] if backwards else outputs), state
 
@@ -148,35 +175,42 @@ class _Recurrent(Module):
             raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
     def _check_input(self, input: Any) -> None:
-        name = self._get_name()
         if input.dim() not in (2, 3):
-            raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+            name, got = self._get_name(), f"{input.dim()}D{' tensor' if self.gates == 1 else ''}"
+            raise ValueError(f"{name}: Expected input to be 2D or 3D, got {got} instead")
+        self._check_features(input, input.dim())
+
+    def _check_features(self, input: Any, ndim: int) -> None:
         weight = self.weight_ih_l0
         if input.dtype is not weight.dtype:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
             )
+        if input.dim() != ndim:
+            raise RuntimeError(f"input must have {ndim} dimensions, got {input.dim()}")
         if input.size(-1) != self.input_size:
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.size(-1)}"
             )
 
-    def _initial_states(self, hx: Any, input: Any, batched: bool) -> list[State]:
-        """The first state of every layer and direction."""
-        front = (self.num_layers * self._directions, input.size(1))
+    def _initial_states(self, hx: Any, input: Any, batch: int) -> list[State]:
+        """The first state of every layer and direction: the parts of `hx`, whose shapes are checked, or zeros."""
+        front = (self.num_layers * self._directions, batch)
         shapes: list[tuple[int, ...]] = [
             (*front, size) for size in (self.proj_size or self.hidden_size, self.hidden_size)[: self.states]
         ]
         if hx is None:
             device = backend.device_of(input.array)
-            parts = [create.zeros(shape, dtype=input.dtype, device=device) for shape in shapes]
-        else:
-            parts = self._checked(hx, shapes, batched)
-        return list(zip(*[part.unbind(0) for part in parts]))
+            hx = [create.zeros(shape, dtype=input.dtype, device=device) for shape in shapes]
+        for i, (part, shape) in enumerate(zip(hx, shapes)):
+            if part.array.shape != shape:
+                which = f"hidden[{i}]" if self.states > 1 else "hidden"
+                raise RuntimeError(f"Expected {which} size {shape}, got {list(part.array.shape)}")
+        return list(zip(*[part.unbind(0) for part in hx]))
 
-    def _checked(self, hx: Any, shapes: list[tuple[int, ...]], batched: bool) -> list[Any]:
-        """The parts of `hx`, of the given shapes; those of an unbatched input get their batch of one."""
+    def _batched(self, hx: Any, batched: bool) -> list[Any]:
+        """The parts of `hx`; those of an unbatched input get their batch of one."""
         parts = [hx] if self.states == 1 else list(hx)
         ndims = [part.dim() for part in parts]
         if any(n != (3 if batched else 2) for n in ndims):
@@ -185,13 +219,7 @@ class _Recurrent(Module):
             got = ", ".join(f"{n}-D" for n in ndims)
             got = f"({got}) tensors" if self.states > 1 else f"{got} tensor"
             raise RuntimeError(f"For {wanted} input, {names} also be {3 if batched else 2}-D but got {got}")
-        if not batched:
-            parts = [part.unsqueeze(1) for part in parts]
-        for i, (part, shape) in enumerate(zip(parts, shapes)):
-            if part.array.shape != shape:
-                which = f"hidden[{i}]" if self.states > 1 else "hidden"
-                raise RuntimeError(f"Expected {which} size {shape}, got {list(part.array.shape)}")
-        return parts
+        return parts if batched else [part.unsqueeze(1) for part in parts]
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -208,6 +236,31 @@ class _Recurrent(Module):
         if self.bidirectional:
             parts.append("bidirectional=True")
         return ", ".join(parts)
+
+
+def _packed_forwards(step: Any, steps: Any, state: State) -> tuple[Any, State]:
+    """Over parts of ever fewer sequences. The state of those that end is put aside, the shortest first."""
+    outputs, ended = [], []
+    for x in steps:
+        left = x.size(0)
+        if left < state[0].size(0):
+            ended.append([part[left:] for part in state])
+            state = tuple(part[:left] for part in state)
+        state = step(x, state)
+        outputs.append(state[0])
+    return cat(outputs), tuple(cat(parts) for parts in zip(state, *reversed(ended)))
+
+
+def _packed_backwards(step: Any, steps: Any, initial: State) -> tuple[Any, State]:
+    """From the last part to the first, of ever more sequences. Those that join bring their first state."""
+    outputs, state = [], tuple(part[:0] for part in initial)
+    for x in reversed(steps):
+        present, size = state[0].size(0), x.size(0)
+        if size > present:
+            state = tuple(cat([part, first[present:size]]) for part, first in zip(state, initial))
+        state = step(x, state)
+        outputs.append(state[0])
+    return cat(outputs[::-1]), state
 
 
 def _check_types(kind: type, **arguments: Any) -> None:
