@@ -33,11 +33,40 @@ def clip_grad_norm_(
     Returns the norm before. RuntimeError for a norm that is not finite, if asked for; else it spoils the gradients.
     """
     gradients = _gradients(parameters)
-    if not gradients:
+    total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    _shorten(gradients, max_norm, total)
+    return total
+
+
+def clip_grad_norm(
+    parameters: Iterable[Any] | Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Any:
+    """The old name of `clip_grad_norm_`."""
+    warnings.warn(
+        "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
+
+
+def get_total_norm(
+    tensors: Iterable[Any] | Any,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Any:
+    """The norm of the tensors as one vector; 0 if there are none. RuntimeError as for `clip_grad_norm_`."""
+    arrays = [t.array for t in ([tensors] if isinstance(tensors, Variable) else tensors)]
+    if not arrays:
         return wrap(backend.np.zeros((), "float32"))
-    xp = backend.module_of(gradients[0].array)
+    xp = backend.module_of(arrays[0])
     order = float(norm_type)
-    norms = xp.stack([xp.asarray(xp.linalg.norm(g.array.reshape(-1), order)) for g in gradients])
+    norms = xp.stack([xp.asarray(xp.linalg.norm(a.reshape(-1), order)) for a in arrays])
     total = xp.asarray(xp.linalg.norm(norms, order))
     if error_if_nonfinite and not xp.isfinite(total):
         raise RuntimeError(
@@ -45,11 +74,22 @@ def clip_grad_norm_(
             f"To disable this error and scale the gradients by the non-finite norm anyway, "
             f"set `error_if_nonfinite=False`"
         )
-    factor = xp.minimum(max_norm / (total + 1e-6), 1.0)
+    return wrap(total)
+
+
+def clip_grads_with_norm_(
+    parameters: Iterable[Any] | Any, max_norm: float, total_norm: Any, foreach: bool | None = None
+) -> None:
+    """Scale all gradients in place by max_norm / total_norm, unless that is more than 1."""
+    listed: Any = [parameters] if isinstance(parameters, Variable) else parameters
+    _shorten([p.grad for p in listed if p.grad is not None], max_norm, total_norm)
+
+
+def _shorten(gradients: list[Any], max_norm: float, total_norm: Any) -> None:
+    factor = backend.module_of(total_norm.array).minimum(float(max_norm) / (total_norm.array + 1e-6), 1.0)
     for g in gradients:
         g.array[...] *= factor.astype(g.array.dtype)
         bump(g)
-    return wrap(total)
 
 
 def clip_grad_value_(parameters: Iterable[Any] | Any, clip_value: float, foreach: bool | None = None) -> None:
