@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 # No deadlines: the first example of a case pays for imports and compiled kernels, and machines are shared.
 settings.register_profile("dev", deadline=None, max_examples=25)
@@ -42,6 +43,10 @@ def why_no_gpu() -> str | None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.markexpr == "deep":
         settings.load_profile("deep")
+    else:
+        # Hypothesis also draws constants that it finds in the modules imported so far. Then another choice of tests, or
+        # a new line anywhere, would change what every property draws: no more the same examples each time.
+        providers._get_local_constants = providers.Constants
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what has not the marker that was asked for

@@ -148,3 +148,10 @@ def test_memory_read_as_another_dtype():
         return alike, y, x.grad, x.view(dtype=T.uint8), T.ones(3, 2).view(T.float64), T.view_copy(x, T.int32)
 
     same(program)
+
+
+@pytest.mark.parametrize(
+    "layout", [((2, 3), (1, 2)), ((2, 3), (1, -2)), ((2, -3), (1, 2)), ((2, 3), (1, 2, 3)), ((0, 3), (5, 1))], ids=str
+)
+def test_tensors_of_given_strides_stay_within_their_memory(layout):
+    same(lambda T: attempt(lambda: T.empty_strided(*layout).fill_(2.0)))

@@ -191,12 +191,12 @@ def scalar_tensor(
     return full((), s, dtype=kind, device=device, requires_grad=requires_grad)
 
 
-def from_numpy(array: Any) -> Any:
+def from_numpy(ndarray: Any) -> Any:
     """A tensor on the memory of a NumPy array: a change of one shows in the other."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    backend.dtype_of(array)
-    return new(array)
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    backend.dtype_of(ndarray)
+    return new(ndarray)
 
 
 def size_of(size: tuple[Any, ...], name: str = "empty") -> tuple[int, ...]:
@@ -272,6 +272,13 @@ def empty_strided(
     if len(size) != len(stride):
         raise RuntimeError(
             f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
+        )
+    if min(size, default=0) < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(size)}: {list(size)}")
+    if 0 not in size and any(n > 1 and step < 0 for n, step in zip(size, stride, strict=True)):
+        raise RuntimeError(
+            f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}\nstrides must not "
+            f"be negative"
         )
     count = 0 if 0 in size else 1 + sum([(n - 1) * step for n, step in zip(size, stride, strict=True)])
     memory = empty((count,), dtype=dtype, device=device, requires_grad=requires_grad)
