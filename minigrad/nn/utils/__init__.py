@@ -1,5 +1,7 @@
 """Helpers beside the layers: gradients clipped, parameters as one vector, sequences of several lengths."""
 
+from minigrad.nn.utils import parametrizations as parametrizations
+from minigrad.nn.utils import parametrize as parametrize
 from minigrad.nn.utils import rnn as rnn
 from minigrad.nn.utils import stateless as stateless
 from minigrad.nn.utils.clip_grad import (
@@ -17,3 +19,5 @@ from minigrad.nn.utils.fusion import (
     fuse_linear_bn_weights,
 )
 from minigrad.nn.utils.init import skip_init
+from minigrad.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
+from minigrad.nn.utils.weight_norm import remove_weight_norm, weight_norm
