@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.backend import Array
-from minigrad.optim.optimizer import Optimizer, check_fused, check_not_negative, check_tensor_lr
+from minigrad.optim.checks import check_fused, check_not_negative, check_tensor_lr
+from minigrad.optim.optimizer import Optimizer
 
 
 class Adagrad(Optimizer):

@@ -6,7 +6,8 @@ from typing import Any
 
 from minigrad.autograd.variable import Variable
 from minigrad.backend import Array
-from minigrad.optim.optimizer import Optimizer, check, check_fused, check_not_negative, check_tensor_lr, move_towards
+from minigrad.optim.checks import check_betas, check_fused, check_not_negative, check_tensor_lr
+from minigrad.optim.optimizer import Optimizer, move_towards
 
 
 class Adam(Optimizer):
@@ -53,8 +54,7 @@ class Adam(Optimizer):
         check_tensor_lr(lr)
         check_not_negative("learning rate", lr)
         check_not_negative("epsilon value", eps)
-        check(0.0 <= betas[0] < 1.0, "beta parameter at index 0", betas[0])
-        check(0.0 <= betas[1] < 1.0, "beta parameter at index 1", betas[1])
+        check_betas(betas)
         check_not_negative("weight_decay value", weight_decay)
         betas = tuple(betas)
         _check_kinds(betas, foreach=bool(foreach) and not capturable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -28,16 +28,19 @@ class Optimizer(OptimizerHooks):
 
     After the star both name the hyper-parameters they use, keys of the parameter's group, and `xp` if they need the
     array module. The base negates `g` if the group says `maximize` and counts "step" up before the update. A class
-    whose update works element by element says `elementwise = True`: large arrays are then updated in pieces.
+    whose update works element by element says `elementwise = True`: large arrays are then updated in pieces. `numbers`
+    names those of its state that are numbers, for torch 0-dim float tensors on the host; `update` gets them as arrays.
 
     As in torch a subclass may instead have a `step` of its own, under `no_grad`, that works on `self.param_groups` and
     `self.state`.
     """
 
     elementwise = False
+    numbers: tuple[str, ...] = ("step",)
     late_options: dict[
         str, Any
     ] = {}  # hyper-parameters that checkpoints of older releases lack, and their values there
+    on_device = "params and state_steps"  # what torch's error about capturable lists
     _update_names: tuple[str, ...] = ()
     _init_names: tuple[str, ...] | None = None  # None: there is no state to begin with
 
@@ -89,8 +92,8 @@ class Optimizer(OptimizerHooks):
         for group in self.param_groups:
             params = [p for p in group["params"] if p.gradient is not None]
             if group.get("capturable") or group.get("differentiable"):
-                _refuse(group, params)
-            options = {name: _number(group[name]) for name in self._update_names if name != "xp"}
+                _refuse(group, params, self.on_device)
+            options = {name: as_number(group[name]) for name in self._update_names if name != "xp"}
             for p in params:
                 if "xp" in self._update_names:
                     options["xp"] = backend.module_of(p.array)
@@ -115,7 +118,7 @@ class Optimizer(OptimizerHooks):
                 arrays["step"] = count.item()
         known = len(arrays)
         try:
-            if array.nbytes >= 2 * CHUNK and self.elementwise and _same_layout(array, [g, *arrays.values()]):
+            if array.nbytes >= 2 * CHUNK and self.elementwise and self._same_layout(array, g, arrays):
                 self._update_in_pieces(array, g, arrays, options)
             else:
                 self.update(array, g, arrays, **options)
@@ -131,20 +134,32 @@ class Optimizer(OptimizerHooks):
         the cache (Adam 17 -> 10 ms).
         """
         order: Any = "C" if p.flags.c_contiguous else "F"
-        flat = {name: a.reshape(-1, order=order) for name, a in state.items() if name != "step"}
+        flat = {name: a.reshape(-1, order=order) for name, a in state.items() if name not in self.numbers}
+        numbers = {name: state[name] for name in self.numbers if name in state and name != "step"}
         flat_p, flat_g = p.reshape(-1, order=order), g.reshape(-1, order=order)
         length, pieces = CHUNK // p.itemsize, []
         for start in range(0, p.size, length):
             part = slice(start, start + length)
-            pieces.append({**state, **{name: a[part] for name, a in flat.items()}})
+            own = {name: number.copy() for name, number in numbers.items()}  # each piece changes them in the same way
+            pieces.append({**state, **own, **{name: a[part] for name, a in flat.items()}})
             self.update(flat_p[part], flat_g[part], pieces[-1], **options)
+        for name, number in numbers.items():
+            number[...] = pieces[-1][name]
         for name in pieces[0].keys() - state.keys():
             state[name] = np.concatenate([piece[name] for piece in pieces]).reshape(p.shape, order=order)
+
+    def _same_layout(self, p: Array, g: Array, state: dict[str, Any]) -> bool:
+        """True if `p`, `g` and the arrays of the state lie in memory without gaps and in the same order."""
+        arrays = [g, *[a for name, a in state.items() if name not in self.numbers]]
+        return p.flags.forc and all(
+            type(a) is np.ndarray and a.shape == p.shape and a.strides == p.strides and a.dtype == p.dtype
+            for a in arrays
+        )
 
     def _first_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         """The state before the first step."""
         names = self._init_names or ()
-        options = {name: _number(group[name]) for name in names if name != "xp"}
+        options = {name: as_number(group[name]) for name in names if name != "xp"}
         if "xp" in names:
             options["xp"] = backend.module_of(p.array)
         return self._keep(p, self.init_state(p.array, **options))
@@ -153,7 +168,7 @@ class Optimizer(OptimizerHooks):
         """Add arrays to the state of `p`, as tensors."""
         state = self.state[p]
         for name, value in arrays.items():
-            state[name] = _step_count(value) if name == "step" else wrap(backend.as_array(value))
+            state[name] = _as_tensor(value) if name in self.numbers else wrap(backend.as_array(value))
         return state
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -285,8 +300,9 @@ class Optimizer(OptimizerHooks):
             for name, value in self.late_options.items():
                 group.setdefault(name, value)
         for entry in self.state.values():
-            if isinstance(entry, dict) and isinstance(entry.get("step"), (int, float)):
-                entry["step"] = _step_count(entry["step"])
+            for name in self.numbers if isinstance(entry, dict) else ():
+                if isinstance(entry.get(name), (int, float)):
+                    entry[name] = _as_tensor(entry[name])
 
 
 def _keywords(method: Callable[..., Any]) -> tuple[str, ...]:
@@ -294,33 +310,15 @@ def _keywords(method: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
-def _number(value: Any) -> Any:
-    """A hyper-parameter given as a tensor of one element, or a tuple of such, as Python numbers."""
-    if type(value) in (float, bool):  # nearly all are
-        return value
-    if isinstance(value, Variable):
-        return value.array.item()
-    return tuple([_number(v) for v in value]) if type(value) is tuple else value
+def _as_tensor(number: float) -> Any:
+    """A number of the state as torch keeps it: a 0-dim float tensor on the CPU."""
+    return wrap(np.array(in_default_dtype(number)))
 
 
-def _step_count(value: float) -> Any:
-    """A count of steps as torch keeps it: a 0-dim float tensor on the CPU."""
-    double = backend.get_default_dtype() is backend.float64
-    return wrap(np.array(value, np.float64 if double else np.float32))
-
-
-def _same_layout(p: Array, others: Iterable[Any]) -> bool:
-    """True if `p` and all arrays among `others` lie in memory without gaps and in the same order."""
-    arrays = [a for a in others if not isinstance(a, float)]
-    return p.flags.forc and all(
-        type(a) is np.ndarray and a.shape == p.shape and a.strides == p.strides and a.dtype == p.dtype for a in arrays
-    )
-
-
-def _refuse(group: dict[str, Any], params: list[Any]) -> None:
+def _refuse(group: dict[str, Any], params: list[Any], what: str) -> None:
     """Errors for the two options that arrays on the CPU, or updates on arrays at all, cannot honour."""
     if group.get("capturable") and any(isinstance(p.array, np.ndarray) for p in params):
-        raise AssertionError("If capturable=True, params and state_steps must be on supported devices: ['cuda'].")
+        raise AssertionError(f"If capturable=True, {what} must be on supported devices: ['cuda'].")
     if group.get("differentiable"):
         raise NotImplementedError(
             "differentiable=True: updates run on plain arrays, nothing is recorded. To differentiate through a step, "
@@ -356,29 +354,18 @@ def _typename(value: Any) -> str:
 # -- for subclasses ----------------------------------------------------------------------------------------------------
 
 
-def check(valid: bool, what: str, value: Any) -> None:
-    """ValueError `Invalid <what>: <value>` unless `valid`."""
-    if not valid:
-        raise ValueError(f"Invalid {what}: {value}")
+def as_number(value: Any) -> Any:
+    """A hyper-parameter given as a tensor of one element, or a tuple of such, as Python numbers."""
+    if type(value) in (float, bool):  # nearly all are
+        return value
+    if isinstance(value, Variable):
+        return value.array.item()
+    return tuple([as_number(v) for v in value]) if type(value) is tuple else value
 
 
-def check_not_negative(what: str, value: Any) -> None:
-    """ValueError `Invalid <what>: <value>` for negative numbers and nan."""
-    check(0.0 <= value, what, value)  # noqa: SIM300  what cannot be compared is refused with torch's words
-
-
-def check_tensor_lr(lr: Any) -> None:
-    """ValueError for a learning rate that is a tensor of several elements."""
-    if isinstance(lr, Variable) and lr.array.size != 1:
-        raise ValueError(f"Tensor lr must be 1-element: it has shape {list(lr.array.shape)}")
-
-
-def check_fused(defaults: dict[str, Any]) -> None:
-    """RuntimeError for options that exclude each other in torch; `fused` and `foreach` change nothing else here."""
-    if defaults["fused"] and defaults["differentiable"]:
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if defaults["fused"] and defaults["foreach"]:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+def in_default_dtype(number: float) -> Any:
+    """The number, rounded to the default dtype: a NumPy scalar."""
+    return np.float64(number) if backend.get_default_dtype() is backend.float64 else np.float32(number)
 
 
 def move_towards(mean: Array, value: Array, weight: float) -> None:

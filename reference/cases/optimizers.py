@@ -6,7 +6,7 @@ They are no operations, so this family adds nothing to `CASES`: tests and benchm
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +26,9 @@ class OptimizerCase:
     name: str
     draw: Callable[[Draw], dict[str, Any]]
     ulps: int = 8  # of the tensor's largest element, or of 1, that engines may differ after a few steps
+    steps: int = 4  # at most
+    shape: Callable[[Draw], tuple[int, ...]] = lambda d: d.shape(max_dims=3)  # of a parameter
+    for_halves: dict[str, Any] = field(default_factory=lambda: {"eps": 1e-3})  # what float16 can hold
 
     def __repr__(self) -> str:
         return self.name
@@ -88,15 +91,97 @@ def _rmsprop(d: Draw) -> dict[str, Any]:
     }
 
 
+def _adamax(d: Draw) -> dict[str, Any]:
+    return {
+        "lr": d.number(0, 1),
+        "betas": (d.one_of(0.9, 0.0, 0.3), d.one_of(0.999, 0.5)),
+        "eps": d.one_of(1e-8, 0.1),
+        "weight_decay": _decay(d),
+    }
+
+
+def _nadam(d: Draw) -> dict[str, Any]:
+    return _adamax(d) | {"momentum_decay": d.one_of(4e-3, 0, 0.5), "decoupled_weight_decay": d.flag()}
+
+
+def _radam(d: Draw) -> dict[str, Any]:
+    return _adamax(d) | {"decoupled_weight_decay": d.flag()}
+
+
+def _rprop(d: Draw) -> dict[str, Any]:
+    return {
+        "lr": d.number(0, 1),
+        "etas": d.one_of((0.5, 1.2), (0.3, 2.0)),
+        "step_sizes": d.one_of((1e-6, 50), (0.1, 0.4)),
+    }
+
+
+def _asgd(d: Draw) -> dict[str, Any]:
+    return {
+        "lr": d.number(0, 1),
+        "lambd": d.one_of(1e-4, 0.1),
+        "alpha": d.one_of(0.75, 0.5),
+        "t0": d.one_of(1e6, 0, 1.5),
+        "weight_decay": _decay(d),
+    }
+
+
+def _adafactor(d: Draw) -> dict[str, Any]:
+    return {
+        "lr": d.number(0, 1),
+        "beta2_decay": d.one_of(-0.8, -0.3, 0),
+        "eps": (d.one_of(None, 1e-30, 0.1), d.one_of(1e-3, 0.5)),
+        "d": d.one_of(1.0, 1.5),
+        "weight_decay": _decay(d),
+    }
+
+
+def _muon(d: Draw) -> dict[str, Any]:
+    return {
+        "lr": d.number(0, 1),
+        "weight_decay": d.one_of(0.1, 0, 0.5),
+        "momentum": d.one_of(0.95, 0.3, 0),
+        "nesterov": d.flag(),
+        "ns_coefficients": d.one_of((3.4445, -4.775, 2.0315), (2, -1.5, 0.5)),
+        "ns_steps": d.size(0, 6),
+        "adjust_lr_fn": d.one_of(None, "original", "match_rms_adamw"),
+    }
+
+
+def _lbfgs(d: Draw) -> dict[str, Any]:
+    return {
+        "lr": d.one_of(1, 0.5, 0.1),
+        "max_iter": d.size(1, 4),
+        "max_eval": d.one_of(None, None, 1, 3),
+        "tolerance_grad": d.one_of(1e-7, 0.1),
+        "tolerance_change": d.one_of(1e-9, 0.01),
+        "history_size": d.one_of(100, 1, 2),
+        "line_search_fn": d.one_of(None, "strong_wolfe"),
+    }
+
+
 OPTIMIZERS = [
-    OptimizerCase("SGD", _sgd),
+    OptimizerCase("SGD", _sgd, for_halves={}),
     OptimizerCase("Adam", lambda d: _adam(d) | {"decoupled_weight_decay": d.flag()}),
     OptimizerCase("AdamW", _adam),
     OptimizerCase("Adagrad", _adagrad),
     OptimizerCase("Adadelta", _adadelta),
     # Centered takes the root of v - mean^2, a difference up to alpha^-t times smaller than v: 16 times in four steps.
     OptimizerCase("RMSprop", _rmsprop, ulps=64),
+    OptimizerCase("Adamax", _adamax),
+    OptimizerCase("NAdam", _nadam),
+    OptimizerCase("RAdam", _radam, steps=8),  # it divides by sqrt(v) from the sixth on, at the earliest
+    OptimizerCase("Rprop", _rprop, for_halves={}),
+    OptimizerCase("ASGD", _asgd, for_halves={}),
+    # In torch parameters without elements are a division by zero.
+    OptimizerCase(
+        "Adafactor", _adafactor, shape=lambda d: d.shape(max_dims=3, min_side=1), for_halves={"eps": (None, 1e-3)}
+    ),
 ]
+
+# They do not fit what is tested of all others: the one takes only matrices, the other calls a closure.
+MUON = OptimizerCase("Muon", _muon, shape=lambda d: (d.size(1, 5), d.size(1, 5)))
+LBFGS = OptimizerCase("LBFGS", _lbfgs)
 
 
 @dataclass(frozen=True, repr=False)
