@@ -126,3 +126,38 @@ def test_minigrad_only_names_what_it_holds():
     module.register_buffer("none", None)
     module.register_buffer("temporary", minigrad.ones(1), persistent=False)
     assert list(module.state_dict()) == ["weight", "bias"]
+
+
+def test_extra_state():
+    def program(T):
+        class Counter(T.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.calls, self.weight = 0, T.nn.Parameter(T.ones(1))
+
+            def get_extra_state(self):
+                return {"calls": self.calls}
+
+            def set_extra_state(self, state):
+                self.calls = state["calls"]
+
+        class Writer(T.nn.Module):
+            def get_extra_state(self):
+                return 5
+
+        net, other = T.nn.Sequential(Counter(), T.nn.Linear(1, 1)), T.nn.Sequential(Counter(), T.nn.Linear(1, 1))
+        net[0].calls = 3
+        saved = net.state_dict()
+        other.load_state_dict(saved)
+        del saved["0._extra_state"]
+        plain = T.nn.Linear(1, 1)
+        return (
+            *(list(net.state_dict()), net.state_dict()["0._extra_state"], other[0].calls),
+            attempt(lambda: other.load_state_dict(saved)),
+            list(other.load_state_dict(saved, strict=False).missing_keys),
+            attempt(lambda: plain.load_state_dict({**plain.state_dict(), "_extra_state": 1})),
+            attempt(lambda: Writer().load_state_dict(Writer().state_dict())),
+            *(attempt(plain.get_extra_state), attempt(lambda: plain.set_extra_state(1))),
+        )
+
+    same(program)

@@ -130,6 +130,8 @@ class Module(ModuleHooks, Members):
     load_state_dict = state.load_state_dict
     _save_to_state_dict = state.save_own
     _load_from_state_dict = state.load_own
+    get_extra_state = state.get_extra_state
+    set_extra_state = state.set_extra_state
 
     # -- printing ------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,12 @@ from minigrad.ops.inplace import bump
 if TYPE_CHECKING:
     from minigrad.nn.module import Module
 
+EXTRA_STATE = "_extra_state"  # the last part of its name in state dicts
+NEVER_CALLED = (
+    "Reached a code path in Module.{}() that should never be called. Please file an issue at "
+    "https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml to report this bug."
+)
+
 
 class _IncompatibleKeys(NamedTuple):
     """Names that the module has and the dict has not, and the other way round."""
@@ -68,6 +74,18 @@ def save_own(self: Module, destination: Any, prefix: str, keep_vars: bool) -> No
     """Add the module's own parameters and persistent buffers, not those of its children."""
     for name, tensor in _own_state(self).items():
         destination[prefix + name] = tensor if keep_vars else tensor.detach()
+    if type(self).get_extra_state is not get_extra_state:
+        destination[prefix + EXTRA_STATE] = self.get_extra_state()
+
+
+def get_extra_state(self: Module) -> Any:
+    """What else belongs into the state dict: a subclass that has such a thing defines this and `set_extra_state`."""
+    raise RuntimeError(NEVER_CALLED.format("get_extra_state"))
+
+
+def set_extra_state(self: Module, state: Any) -> None:
+    """Take back what `get_extra_state` gave."""
+    raise RuntimeError(NEVER_CALLED.format("set_extra_state"))
 
 
 def _own_state(module: Module) -> dict[str, Any]:
@@ -162,8 +180,16 @@ def load_own(
         else:
             tensor.array[...] = backend.move(value.array, backend.device_of(tensor.array))
             bump(tensor)
+    extra = prefix + EXTRA_STATE
+    if type(self).set_extra_state is not set_extra_state:
+        if extra in state_dict:
+            self.set_extra_state(state_dict[extra])
+        else:
+            missing_keys.append(extra)
+    elif extra in state_dict:
+        unexpected_keys.append(extra)
     for key in state_dict:
-        if key.startswith(prefix):
+        if key.startswith(prefix) and key != extra:
             head, below, _ = key[len(prefix) :].partition(".")
             if head not in (self._modules if below else own):
                 unexpected_keys.append(key)
