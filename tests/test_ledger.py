@@ -18,9 +18,10 @@ from reference.ledger.entry import Entry, drawn
 from reference.ledger.ledger import LEVELS, Row, Settings, Verdict
 from reference.ledger.modules import modules
 from reference.ledger.operations import operations
+from reference.ledger.optimizers import optimizers
 from reference.ledger.transport import Unmeasurable, freeze, over, thaw
 
-ENTRIES = {entry.name: entry for entry in operations() + modules()}
+ENTRIES = {entry.name: entry for entry in operations() + modules() + optimizers()}
 COMMITTED = {row.name: row for row in report.read()[0]}
 CORE = [entry for entry in ENTRIES.values() if entry.is_core]
 LAYERS = [ENTRIES[f"nn.{name}"] for name in ("Linear", "Conv2d", "BatchNorm1d", "Embedding", "GRU", "MSELoss")]
@@ -153,6 +154,67 @@ def test_a_mistake_in_a_module_turns_the_row_red(mistake, monkeypatch):
     assert entry.measure(QUICK).status() == "pass"
     monkeypatch.setattr(minigrad.nn, "BatchNorm1d", Wrong)
     assert entry.measure(QUICK).status() == "forward"
+
+
+class WrongSteps(minigrad.optim.Adam):
+    def update(self, p, g, state, **options):
+        super().update(p, g, state, **options)
+        p += 1e-5 * (state["step"] == 8)
+
+
+class WrongMean(minigrad.optim.Adam):
+    def update(self, p, g, state, **options):
+        super().update(p, g, state, **options)
+        state["exp_avg_sq"] *= 1 + 1e-4 * (state["step"] == 8)  # after it, so that no parameter shows it
+
+
+class WrongName(minigrad.optim.Adam):
+    def state_dict(self):
+        found = super().state_dict()
+        found["state"] = {i: {f"_{k}": v for k, v in state.items()} for i, state in found["state"].items()}
+        return found
+
+
+@pytest.mark.parametrize("mistake", [WrongSteps, WrongMean, WrongName])
+def test_a_mistake_in_an_optimizer_turns_the_row_red(mistake, monkeypatch):
+    entry, settings = ENTRIES["optim.Adam"], Settings(samples=2, levels=("forward",))
+    assert entry.measure(settings).status() == "pass"
+    monkeypatch.setattr(minigrad.optim, "Adam", mistake)
+    assert entry.measure(settings).status() == "forward"
+
+
+@pytest.mark.parametrize("name", ["LBFGS", "Muon", "RAdam"])
+def test_optimizers_pass_with_every_configuration(name):
+    row = ENTRIES[f"optim.{name}"].measure(Settings())
+    assert row.status() == "pass", report.remark(row)
+    assert row.passes("errors")
+
+
+def test_an_optimizers_configurations_for_a_gpu_or_for_sparse_gradients_are_in_no_count():
+    counts = [ENTRIES["optim.Adam"].measure(Settings()).count("forward", dtype) for dtype in ("float64", "float32")]
+    assert [(c.passed, c.run) for c in counts] == [(c.run, 5) for c in counts]
+    assert all(c.unmeasurable == 5 and "capturable" in c.why for c in counts)
+    sparse = ENTRIES["optim.SparseAdam"].measure(Settings())
+    assert (sparse.status(), report.remark(sparse)) == ("unmeasurable", "sparse")
+    assert report.totals([sparse])["present"] == (0, 0)
+
+
+def test_an_optimizer_that_takes_what_torch_refuses_is_seen(monkeypatch):
+    entry, settings = ENTRIES["optim.Adadelta"], Settings(levels=("errors",))
+    assert entry.measure(settings).passes("errors")
+    monkeypatch.setattr("minigrad.optim.adadelta.check", lambda *args: None)
+    row = entry.measure(settings)
+    assert row.count("errors", "").failure.startswith("accepted, not ValueError: Invalid rho value")
+
+
+def test_optimizers_have_a_column_and_a_table_on_the_page():
+    rows = [ENTRIES[name].measure(Settings(samples=1)) for name in ("exp", "optim.SGD")]
+    lines = report.page(rows, report.versions()).splitlines()
+    assert "| | operations | core operations | optimizers |" in lines
+    assert "| forward | 1 of 1 | 1 of 1 | 1 of 1 |" in lines
+    assert "| gradient | 1 of 1 | 1 of 1 | - |" in lines
+    assert lines.index("## Elementwise") < lines.index("## Optimizers")
+    assert "| optim.SGD | pass | 2/2 | - | - | 1/1 |  |" in lines
 
 
 def test_an_error_of_another_type_is_seen(monkeypatch):

@@ -102,6 +102,8 @@ class LBFGS(Optimizer):
             ):
                 break
         memory.save(state)
+        if memory.t is lr:
+            state["t"] = group["lr"]  # which may be a tensor
         return first_loss
 
     def _evaluate(self, closure: Callable[[], Any]) -> tuple[Any, float, Array]:

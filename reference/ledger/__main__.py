@@ -16,13 +16,14 @@ from reference.ledger import report
 from reference.ledger.ledger import Row, Settings
 from reference.ledger.modules import modules
 from reference.ledger.operations import operations
+from reference.ledger.optimizers import optimizers
 from reference.ledger.workers import measured
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m reference.ledger", description="Compare minigrad with PyTorch.")
     parser.add_argument(
-        "names", nargs="*", help="operations and modules, by name or pattern ('nn.functional.*pool*'); default: all"
+        "names", nargs="*", help="what to measure, by name or pattern ('nn.functional.*pool*', 'optim.*'); default: all"
     )
     parser.add_argument("--core", action="store_true", help="only the operations of core_ops.txt")
     parser.add_argument("--family", help="only the families whose name contains this")
@@ -40,7 +41,7 @@ def main() -> None:
     settings = Settings(samples=options.samples, verbose=options.verbose)
     entries = [
         entry
-        for entry in operations() + modules()
+        for entry in operations() + modules() + optimizers()
         if (not options.names or any(fnmatch(n, p) for n in (entry.name, entry.function) for p in options.names))
         and (not options.core or entry.is_core)
         and (not options.family or options.family in entry.family)

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -23,7 +24,7 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]  # positional and named arguments
 
 
 class Entry(ABC):
-    """An operation or a module, on both engines.
+    """An operation, a module or an optimizer, on both engines.
 
     name      as PyTorch's tests call it, the variant included
     function  torch's dotted name of what is called
@@ -31,6 +32,7 @@ class Entry(ABC):
     """
 
     database = ""
+    levels = LEVELS  # at which it can be measured
 
     def __init__(self, name: str, function: str, family: str, twice: bool, is_core: bool = False) -> None:
         self.name, self.function, self.family, self.twice, self.is_core = name, function, family, twice, is_core
@@ -63,6 +65,7 @@ class Entry(ABC):
         """The entry's row: its samples at every level, in every dtype."""
         row = Row(self.name, self.function, self.database, self.family, self.is_core, self.is_present())
         row.excluded = self.why_excluded()
+        settings = replace(settings, levels=tuple(level for level in settings.levels if level in self.levels))
         if not row.excluded:
             with warnings.catch_warnings():  # they are not compared here
                 warnings.simplefilter("ignore")
@@ -79,7 +82,8 @@ class Entry(ABC):
             try:
                 frozen = freeze(self.calls(sample))
             except Unmeasurable as why:
-                found = {level: Verdict(str(why), unmeasurable=True) for level in LEVELS[: 3 if twice else 2]}
+                levels = [level for level in LEVELS[: 3 if twice else 2] if level in settings.levels]
+                found = {level: Verdict(str(why), unmeasurable=True) for level in levels}
                 enter(row, dtype, number, [], found, settings)
             else:
                 program = self.program(sample, frozen)

@@ -38,12 +38,14 @@ def totals(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
 
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows that are totalled together."""
-    return {
+    """The rows that are totalled together, where there are any."""
+    found = {
         "operations": [row for row in rows if row.database == "operations"],
         "core operations": [row for row in rows if row.core],
         "modules": [row for row in rows if row.database == "modules"],
+        "optimizers": [row for row in rows if row.database == "optimizers"],
     }
+    return {title: chosen for title, chosen in found.items() if chosen}
 
 
 def errors_total(rows: Iterable[Row]) -> tuple[int, int]:
@@ -86,11 +88,10 @@ def show(rows: Sequence[Row], only_failing: bool = False) -> None:
             )
     print()
     for title, chosen in groups(rows).items():
-        if chosen:
-            steps = ", ".join(f"{step} {n}/{of}" for step, (n, of) in totals(chosen).items())
-            excluded = sum(row.status() == "excluded" for row in chosen)
-            steps += ", exceptions {}/{}".format(*errors_total(chosen))
-            print(f"{title}: {steps}" + (f" ({excluded} unmeasurable)" if excluded else ""))
+        steps = ", ".join(f"{step} {n}/{of}" for step, (n, of) in totals(chosen).items() if of)
+        unmeasurable = sum(row.status() == "unmeasurable" for row in chosen)
+        steps += ", exceptions {}/{}".format(*errors_total(chosen))
+        print(f"{title}: {steps}" + (f" ({unmeasurable} unmeasurable)" if unmeasurable else ""))
 
 
 def versions() -> dict[str, str]:
@@ -131,17 +132,18 @@ def page(rows: Sequence[Row], v: dict[str, str]) -> str:
         "| --- " * (1 + len(columns)) + "|",
     ]
     found = [totals(chosen) for chosen in columns.values()]
-    out += [f"| {step} | " + " | ".join("{} of {}".format(*t[step]) for t in found) + " |" for step in STEPS]
-    errors = ["{} of {}".format(*errors_total(chosen)) for chosen in columns.values()]
+    out += [f"| {step} | " + " | ".join(of(*t[step]) for t in found) + " |" for step in STEPS]
+    errors = [of(*errors_total(chosen)) for chosen in columns.values()]
     out += ["| exceptions, taken alone | " + " | ".join(errors) + " |"]
     left = [str(sum(row.status() == "unmeasurable" for row in chosen)) for chosen in columns.values()]
     out += ["| (not measurable) | " + " | ".join(left) + " |"]
     out += ["", *allowances(rows), "", MEANING]
-    for title in dict.fromkeys(sorted({row.family for row in rows}, key=lambda f: (f == "modules", f))):
+    for title in dict.fromkeys(sorted({row.family for row in rows}, key=lambda f: (f in INTRODUCED, f))):
         out += [
             "",
             f"## {title.capitalize()}",
             "",
+            *INTRODUCED.get(title, []),
             "| name | status | forward | gradient | second order | errors | |",
         ]
         out += ["| --- " * 7 + "|"]
@@ -157,6 +159,22 @@ In the tables, core operations are in bold, `a/b` is a of b samples equal, and (
 cannot answer or that hold values minigrad has no kind for (complex, sparse); these are in no count. The second order is
 measured in float64, where PyTorch's own tests measure it; errors compare the type of the exception, and are
 totalled alone. `status` is the first step that an operation does not pass, and the last column its first failure."""
+
+
+# The families that come last, and what is said before their tables.
+INTRODUCED: dict[str, list[str]] = {
+    "modules": [],
+    "optimizers": [
+        "A sample is one of PyTorch's configurations of the optimizer: some steps with given gradients (LBFGS: with a",
+        "loss), after each of which the parameters are compared, and at the end the state, with its keys.",
+        "",
+    ],
+}
+
+
+def of(passing: int, measured: int) -> str:
+    """A cell of the totals."""
+    return f"{passing} of {measured}" if measured else "-"
 
 
 def allowances(rows: Sequence[Row]) -> list[str]:
