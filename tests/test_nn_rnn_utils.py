@@ -213,3 +213,20 @@ def test_on_the_gpu_stand_in():
 
     with strict_cupy.install():
         assert computed("cuda") == computed("cpu")
+
+
+def test_the_bases_of_recurrent_layers():
+    def program(T):
+        nn = T.nn
+        T.manual_seed(0)
+        base, cell = nn.RNNBase("GRU", 2, 3), nn.RNNCellBase(2, 3, True, 4)
+        made = [nn.RNN(1, 1, nonlinearity="relu"), nn.LSTM(1, 1), nn.GRU(1, 1)]
+        return (
+            [(name, p.shape) for name, p in [*base.named_parameters(), *cell.named_parameters()]],
+            *(base.weight_ih_l0, cell.weight_hh, repr(base), repr(cell), [m.mode for m in made]),
+            [isinstance(m, nn.RNNBase) for m in made],
+            [isinstance(m, nn.RNNCellBase) for m in (nn.RNNCell(1, 1), nn.LSTMCell(1, 1), nn.GRUCell(1, 1))],
+            *(attempt(lambda: nn.RNNBase("RNN", 1, 1)), attempt(lambda: base(T.ones(2, 1, 2)))),
+        )
+
+    same(program)

@@ -22,19 +22,22 @@ from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.join import cat, stack
 from minigrad.ops.slices import index_select
 
-__all__ = ["GRU", "LSTM", "RNN"]
+__all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
 State = tuple[Any, ...]  # what one direction of one layer carries from step to step, each (N, hidden_size)
 
 
-class _Recurrent(Module):
+GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}  # blocks of rows in the weights
+
+
+class RNNBase(Module):
     """What the three have in common. All parameters start uniform on +-1/sqrt(hidden_size)."""
 
-    gates: ClassVar[int]  # blocks of rows in the weights
     states: ClassVar[int] = 1  # tensors in a state
 
     def __init__(
         self,
+        mode: str,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -50,6 +53,7 @@ class _Recurrent(Module):
         _check_dropout(dropout, num_layers)
         _check_types(bool, bias=bias, batch_first=batch_first)
         _check_sizes(input_size, hidden_size, num_layers)
+        self.mode = mode
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -59,7 +63,9 @@ class _Recurrent(Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self._check_proj_size()
-        rows, out = self.gates * hidden_size, proj_size or hidden_size
+        if mode not in GATES:
+            raise ValueError("Unrecognized RNN mode: " + mode)
+        rows, out = GATES[mode] * hidden_size, proj_size or hidden_size
         for layer in range(num_layers):
             width = out * self._directions if layer else input_size
             for suffix in self._suffixes(layer):
@@ -89,7 +95,7 @@ class _Recurrent(Module):
 
     def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
         """The next state, whose first part is the output, from `x`, the input's part of it, and the state before."""
-        raise NotImplementedError
+        raise NotImplementedError(f'Module [{self._get_name()}] is missing the required "forward" function')
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(output, last state) for `input` (T, N, input_size), (N, T, input_size) if batch_first, or (T, input_size).
@@ -176,7 +182,7 @@ class _Recurrent(Module):
 
     def _check_input(self, input: Any) -> None:
         if input.dim() not in (2, 3):
-            name, got = self._get_name(), f"{input.dim()}D{' tensor' if self.gates == 1 else ''}"
+            name, got = self._get_name(), f"{input.dim()}D{' tensor' if self.mode[:3] == 'RNN' else ''}"
             raise ValueError(f"{name}: Expected input to be 2D or 3D, got {got} instead")
         self._check_features(input, input.dim())
 
@@ -292,16 +298,16 @@ def _check_dropout(dropout: Any, num_layers: int) -> None:
         )
 
 
-class RNN(_Recurrent):
+class RNN(RNNBase):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu of it (Elman 1990); see `forward`."""
 
-    gates = 1
-
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any,
-                 **kwargs: Any) -> None:  # fmt: skip
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
-        super().__init__(input_size, hidden_size, num_layers, *args, **kwargs)
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, *args, **kwargs)
         self.nonlinearity = nonlinearity
 
     def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
@@ -309,15 +315,17 @@ class RNN(_Recurrent):
         return (tanh(total) if self.nonlinearity == "tanh" else F.relu(total),)
 
 
-class LSTM(_Recurrent):
+class LSTM(RNNBase):
     """Long short-term memory (Hochreiter and Schmidhuber 1997): gates i, f, o and candidate g from x and h; see
     `forward`.
 
     c' = f c + i g, h' = o tanh(c'). With a `proj_size` h' is multiplied by a matrix weight_hr, proj_size rows high.
     """
 
-    gates = 4
     states = 2
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("LSTM", *args, **kwargs)
 
     def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
         h, c = state
@@ -327,13 +335,14 @@ class LSTM(_Recurrent):
         return (h if weight_hr is None else F.linear(h, weight_hr)), c
 
 
-class GRU(_Recurrent):
+class GRU(RNNBase):
     """Gated recurrent unit (Cho et al. 2014), as cuDNN computes it: gates r and z, candidate n; see `forward`.
 
     n = tanh(x_n + r h_n), h' = (1 - z) n + z h, with x_n and h_n the candidate's rows of the two products.
     """
 
-    gates = 3
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("GRU", *args, **kwargs)
 
     def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
         (h,) = state

@@ -13,22 +13,28 @@ from minigrad.nn.modules.rnn import GRU, LSTM, RNN
 from minigrad.nn.parameter import Parameter
 from minigrad.ops import create
 
-__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
+__all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
 
-class _Cell(Module):
+class RNNCellBase(Module):
     """One step of the layer `layer`. All parameters start uniform on +-1/sqrt(hidden_size)."""
 
     layer: ClassVar[Any]
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        num_chunks: int,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        rows = self.layer.gates * hidden_size
+        rows = num_chunks * hidden_size
         shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}
         for name, shape in {**shapes, "bias_ih": (rows,), "bias_hh": (rows,)}.items():
             wanted = bias or name in shapes
@@ -95,7 +101,7 @@ class _Cell(Module):
         return ", ".join(parts)
 
 
-class RNNCell(_Cell):
+class RNNCell(RNNCellBase):
     """One step of `RNN`: h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu of it."""
 
     layer = RNN
@@ -109,7 +115,7 @@ class RNNCell(_Cell):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, device, dtype)
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -118,13 +124,23 @@ class RNNCell(_Cell):
         return super().forward(input, hx)
 
 
-class LSTMCell(_Cell):
+class LSTMCell(RNNCellBase):
     """One step of `LSTM`, from (h, c) to (h', c')."""
 
     layer = LSTM
 
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
-class GRUCell(_Cell):
+
+class GRUCell(RNNCellBase):
     """One step of `GRU`."""
 
     layer = GRU
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
