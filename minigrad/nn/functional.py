@@ -5,6 +5,7 @@ Here are added: the activations with torch's `inplace=`, and functions composed 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from minigrad.ops import activation
@@ -96,7 +97,7 @@ from minigrad.ops.unpool import max_unpool1d, max_unpool2d, max_unpool3d
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
     "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "relu_", "rrelu",
-    "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
+    "rrelu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
     "tanhshrink", "threshold", "threshold_", "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d",
     "feature_alpha_dropout", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
     "avg_pool2d", "avg_pool3d", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
@@ -112,7 +113,7 @@ __all__ = [
     "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample",
     "upsample_bilinear", "upsample_nearest", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "fractional_max_pool2d", "fractional_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d",
-    "max_unpool2d", "max_unpool3d",
+    "max_unpool2d", "max_unpool3d", "gumbel_softmax",
 ]  # fmt: skip
 
 
@@ -177,6 +178,11 @@ def selu(input: Any, inplace: bool = False) -> Any:
     return (selu_ if inplace else activation.selu)(input)
 
 
+def rrelu_(input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Any:
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, inplace=True)
+
+
 def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
     return (celu_ if inplace else activation.celu)(input, alpha)
@@ -222,3 +228,19 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """input / max(its p-norm along `dim`, eps)."""
     return input / clamp_min(norm(input, p, dim, keepdim=True), eps)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
+    """softmax((logits + noise) / tau) with Gumbel noise: near 0, `tau` makes it a draw from softmax(logits).
+
+    With `hard` the value is one-hot, and the gradient that of the soft one. (Jang et al. 2017, Maddison et al. 2017.)
+    `eps` has no effect.
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", UserWarning, stacklevel=2)
+    noise = -logits.new_empty(logits.shape).exponential_().log()
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    largest = soft.detach().argmax(dim, keepdim=True)
+    return logits.new_zeros(logits.shape).scatter_(dim, largest, 1.0) - soft.detach() + soft
