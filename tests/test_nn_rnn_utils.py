@@ -170,6 +170,30 @@ def test_layers_over_packed_sequences(make, lengths, given_state):
     same(program, rtol=2e-5)
 
 
+def test_a_loss_over_padded_words():
+    def program(T):
+        T.manual_seed(0)
+        R, words, layer = T.nn.utils.rnn, T.nn.Embedding(5, 3, padding_idx=0), T.nn.GRU(3, 2, batch_first=True)
+        packed = R.pack_padded_sequence(words(T.tensor([[1, 2, 3], [4, 0, 0]])), T.tensor([3, 1]), batch_first=True)
+        output, last = layer(packed)
+        scores, lengths = R.pad_packed_sequence(output, batch_first=True, total_length=4)
+        T.nn.functional.cross_entropy(scores.reshape(-1, 2), T.ones(8, dtype=T.int64)).backward()
+        return scores, last, lengths, words.weight.grad
+
+    same(program)
+
+
+def test_second_derivatives():
+    def program(T):
+        x = T.ones(3, 2, requires_grad=True)
+        packed = T.nn.utils.rnn.pack_padded_sequence(x, [3, 2])
+        (first,) = T.autograd.grad((packed.data**3).sum(), x, create_graph=True)
+        first.sum().backward()
+        return x.grad
+
+    same(program)
+
+
 @pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 def test_a_packed_batch_is_its_sequences_one_by_one(make):
     minigrad.manual_seed(0)

@@ -268,6 +268,34 @@ def test_normalized_layers_in_training(layer, norm):
     same(program, rtol=2e-5)
 
 
+def test_recurrent_layers_with_normalized_weights():
+    def program(T):
+        T.manual_seed(0)
+        U, x = T.nn.utils, T.ones(4, 1, 2)
+        old = U.weight_norm(T.nn.LSTM(2, 3), "weight_hh_l0")
+        new = U.parametrizations.orthogonal(T.nn.RNN(2, 3), "weight_hh_l0")
+        first, _ = old(x)
+        with U.parametrize.cached():
+            second, _ = new(x)
+        (first.sum() + second.sum()).backward()
+        return first, second, [p.grad for p in [*old.parameters(), *new.parameters()]]
+
+    same(program, rtol=1e-5)
+
+
+def test_functional_calls_second_derivatives_and_casts():
+    def program(T):
+        T.manual_seed(0)
+        layer, x = T.nn.utils.parametrizations.weight_norm(T.nn.Linear(2, 3)), T.ones(1, 2, requires_grad=True)
+        out = T.func.functional_call(layer, {name: p * 2 for name, p in layer.named_parameters()}, (x,))
+        (first,) = T.autograd.grad((layer(x) ** 2).sum(), x, create_graph=True)
+        first.sum().backward()
+        layer.double().requires_grad_(False)
+        return out, [p.grad for p in layer.parameters()], layer.weight.dtype is T.float64, layer.weight
+
+    same(program, rtol=1e-5)
+
+
 def test_old_norms_removed_and_refused():
     def program(T):
         T.manual_seed(0)

@@ -177,8 +177,6 @@ class RNNBase(Module):
             raise ValueError("proj_size should be a positive integer or zero to disable projections")
         if self.proj_size >= self.hidden_size:
             raise ValueError(f"proj_size has to be smaller than hidden_size\n{self.proj_size}, {self.hidden_size}")
-        if self.proj_size and self.states == 1:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
     def _check_input(self, input: Any) -> None:
         if input.dim() not in (2, 3):
@@ -269,6 +267,11 @@ def _packed_backwards(step: Any, steps: Any, initial: State) -> tuple[Any, State
     return cat(outputs[::-1]), state
 
 
+def _refuse_projection(options: dict[str, Any]) -> None:
+    if "proj_size" in options:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+
+
 def _check_types(kind: type, **arguments: Any) -> None:
     for name, value in arguments.items():
         if not isinstance(value, kind):
@@ -305,6 +308,7 @@ class RNN(RNNBase):
         self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any,
         **kwargs: Any,
     ) -> None:  # fmt: skip
+        _refuse_projection(kwargs)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, *args, **kwargs)
@@ -342,6 +346,7 @@ class GRU(RNNBase):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        _refuse_projection(kwargs)
         super().__init__("GRU", *args, **kwargs)
 
     def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
