@@ -48,6 +48,9 @@ from minigrad.size import Size
 from minigrad.tensor import Tensor
 from minigrad.version import __version__
 
+# isort: split
+from minigrad.compiled import *  # after those of `ops`, of which these have other parameters
+
 # torch computes inf and nan in silence; NumPy's warnings about them are silenced for minigrad's own arithmetic only.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
 _allocator.keep_freed_memory()

@@ -21,10 +21,10 @@ def is_tensor(obj: Any) -> bool:
 def _asking(method: str) -> Any:
     """The method, as a function of a tensor."""
 
-    def function(input: Any, *others: Any) -> Any:
+    def function(input: Any, *others: Any, **named: Any) -> Any:
         if not isinstance(input, Variable):
             raise TypeError(f"{method}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-        return getattr(input, method)(*others)
+        return getattr(input, method)(*others, **named)
 
     function.__name__ = function.__qualname__ = method
     function.__doc__ = f"`input.{method}()`."

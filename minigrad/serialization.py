@@ -132,13 +132,13 @@ class _Pickler(_PythonPickler):
     dispatch[backend.dtype] = _save_dtype
 
 
-def save(obj: Any, f: Any) -> None:
+def save(obj: Any, f: Any, pickle_module: Any = pickle, pickle_protocol: int = 2) -> None:
     """Write `obj` to a path or a binary file; `load` and torch's `load` read it.
 
     `obj` may be tensors, parameters, numbers, text, dtypes, devices, sizes, and dicts, lists, tuples and sets of them:
     PicklingError for anything else. Tensors that share memory share it when loaded; a view brings all of the memory it
     is a view of. A file at that path is replaced once everything has been written: on any error it stays as it was,
-    and RuntimeError says what was wrong with the path.
+    and RuntimeError says what was wrong with the path. `pickle_module` and `pickle_protocol` are accepted.
     """
     if not hasattr(f, "write") and not isinstance(f, (str, os.PathLike)):
         raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
@@ -317,12 +317,19 @@ class _Archive:
         return backend.move(row, device)
 
 
-def load(f: Any, map_location: Any = None, *, weights_only: bool = True, mmap: bool | None = None) -> Any:
+def load(
+    f: Any,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+) -> Any:
     """Read what `save`, or torch's `save`, wrote to a path or a binary file.
 
     map_location    a device for all tensors, a dict from saved devices to others, or a function of a tensor with the
                     saved memory and the name of its device that returns one on the device wanted
-    weights_only    accepted; nothing but tensors, numbers, text and plain containers is ever read
+    weights_only    accepted, as pickle_module; nothing but tensors, numbers, text and plain containers is ever read
     mmap            accepted; the file is always read into memory
 
     Raises FileNotFoundError and its like, RuntimeError for a file that is damaged or of another format, and

@@ -74,6 +74,9 @@ class TensorOps(Variable):
     def where(self, condition: Any, other: Any) -> Any:
         return ops.where(condition, self, other)
 
+    def split(self, split_size: Any, dim: int = 0) -> Any:
+        return ops.split(self, split_size, dim)
+
     def polygamma(self, n: int) -> Any:
         return ops.polygamma(n, self)
 

@@ -18,7 +18,7 @@ LAYERS = [
     ["autograd", "kernels"],
     ["random", "dtypes"],
     ["ops"],
-    ["tensor_ops", "tensor_convert", "tensor", "facts", "legacy", "cuda", "fft"],
+    ["tensor_ops", "tensor_convert", "tensor", "facts", "compiled", "legacy", "cuda", "fft"],
     ["linalg", "masked", "special"],
     ["nn.parameter", "serialization", "optim", "utils"],
     ["nn", "func", "vision"],

@@ -65,8 +65,11 @@ def _signature(d: Declaration) -> str:
         if p.kind is p.KEYWORD_ONLY and not star:
             parts.append("*")
             star = True
-        parts.append(p.name if p.default is p.empty else f"{p.name}=default_{p.name}")
-    if d.write_out is not None:
+        late = d.by_other_names is not None and p.name in d.required
+        parts.append(f"{p.name}=MISSING" if late else p.name if p.default is p.empty else f"{p.name}=default_{p.name}")
+    if d.by_other_names is not None:
+        parts.append("**others")
+    elif d.write_out is not None:
         parts += ["out=None"] if star else ["*", "out=None"]
     return ", ".join(parts)
 
@@ -87,7 +90,11 @@ def recorder_source(d: Declaration) -> str:
     text = _Lines()
     text(f"def {d.name}({_signature(d)}):")
     text.depth += 1
-    if d.write_out is not None:
+    if d.by_other_names is not None:
+        given = ", ".join(f"'{p.name}': {p.name}" for p in d.params)
+        missing = " or ".join(["others", *(f"{name} is MISSING" for name in d.required)])
+        text.block(f"if {missing}:", f"return by_other_names({d.name}, {{{given}}}, others)")
+    elif d.write_out is not None:
         _hand_on_out(d, text)
     if d.variadic:
         _unwrap_variadic(d, text)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+MISSING: Any = object()  # in the place of a required parameter, which may yet come by another name
+
 
 @dataclass(eq=False)
 class Declaration:
@@ -28,6 +30,7 @@ class Declaration:
     rules: dict[str, Rule] = field(default_factory=dict)  # by operand
     joint: Rule | None = None  # one rule that returns the gradients of all operands in `rules`
     write_out: Callable[..., Any] | None = None  # what a call with `out=` is handed to, if the op takes it
+    by_other_names: Callable[..., Any] | None = None  # and with parameters by other names; it sees to `out` then, too
 
     @property
     def operands(self) -> list[str]:
@@ -43,6 +46,11 @@ class Declaration:
     @property
     def variadic(self) -> str | None:
         return next((p.name for p in self.params if p.kind is p.VAR_POSITIONAL), None)
+
+    @property
+    def required(self) -> list[str]:
+        """The parameters that every call gives, but the first."""
+        return [p.name for p in self.params[1:] if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
 
     @property
     def differentiable_outputs(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from typing import Any, Protocol, cast
 
 from minigrad import backend
 from minigrad.autograd.codegen import LOCALS, backward_source, recorder_source
-from minigrad.autograd.declaration import Declaration, Rule
+from minigrad.autograd.declaration import MISSING, Declaration, Rule
 from minigrad.autograd.mode import mode
 from minigrad.autograd.node import FREED, next_sequence
 from minigrad.autograd.op_node import INFERENCE_SAVED, modified, op_node_class
@@ -190,6 +190,8 @@ def _compile(declaration: Declaration, namespace: dict[str, Any]) -> Any:
         number_error=number_error,
         shape_error=shape_error,
         write_out=declaration.write_out,
+        by_other_names=declaration.by_other_names,
+        MISSING=MISSING,
         next_sequence=next_sequence,
         modified=modified,
         NUMBERS=frozenset((int, float)),  # a Python bool is looked at by `promote`

@@ -29,6 +29,7 @@ from minigrad.ops.adaptive_pool import (
     fractional_max_pool3d,
 )
 from minigrad.ops.affine import linear
+from minigrad.ops.arithmetic import div
 from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.classification import cross_entropy, nll_loss
 from minigrad.ops.columns import fold, unfold
@@ -225,9 +226,10 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     return out if bias is None else out + bias
 
 
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
     """input / max(its p-norm along `dim`, eps)."""
-    return input / clamp_min(norm(input, p, dim, keepdim=True), eps)
+    norms = clamp_min(norm(input, p, dim, keepdim=True), eps)
+    return input / norms if out is None else div(input, norms, out=out)  # type: ignore[call-arg]
 
 
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:

@@ -69,7 +69,7 @@ def flipud(input: Any) -> Any:
 
 
 @forms(out=False)
-def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Any:
+def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = ()) -> Any:
     """Shifted along `dims` (without them, in the flattened tensor); what leaves at one end enters at the other."""
     moves = numbers("roll", "shifts", (shifts,))
     axes = () if dims is None else numbers("roll", "dims", (dims,))

@@ -45,9 +45,13 @@ def copied(show: Callable[..., Any], name: str, method: bool = False, out: bool 
     return forms(method=method, out=out)(copy)
 
 
-def _shaped(input: Any, size: Any) -> Any:
+def _split(input: Any, split_size: Any, dim: int = 0) -> Any:
+    return split(input, split_size, dim)
+
+
+def _shaped(input: Any, size: Any = None, *, dtype: Any = None) -> Any:
     """`view`, of any strides."""
-    return reshape(input, size) if isinstance(size, (tuple, list)) else view(input, size)
+    return reshape(input, size) if isinstance(size, (tuple, list)) else view(input, dtype if size is None else size)
 
 
 alias_copy = copied(alias, "alias_copy")
@@ -64,7 +68,7 @@ transpose_copy = copied(transpose, "transpose_copy")
 unbind_copy = copied(unbind, "unbind_copy")
 unfold_copy = copied(unfold, "unfold_copy")
 unsafe_chunk = copied(chunk, "unsafe_chunk", method=True, out=False)
-unsafe_split = copied(split, "unsafe_split", method=True, out=False)
+unsafe_split = copied(_split, "unsafe_split", method=True, out=False)
 unsafe_split_with_sizes = copied(split_with_sizes, "unsafe_split_with_sizes", method=True, out=False)
 unsqueeze_copy = copied(unsqueeze, "unsqueeze_copy")
 view_copy = copied(_shaped, "view_copy")

@@ -70,12 +70,14 @@ def _check_attached(input: Any, other: Any, dim: int) -> None:
 # -- integrals ---------------------------------------------------------------------------------------------------------
 
 
+@forms(method=False, out=False)
 def trapezoid(y: Any, x: Any = None, *, dx: float | None = None, dim: int = -1) -> Any:
     """The integral of samples `y` along `dim` by the trapezoidal rule, taken at `x` or at steps of `dx` (1)."""
     areas = _areas("trapezoid", y, x, dx, dim)
     return sum(areas, normalize_dim(dim, y.ndim))
 
 
+@forms(method=False, out=False)
 def cumulative_trapezoid(y: Any, x: Any = None, *, dx: float | None = None, dim: int = -1) -> Any:
     """The integrals of `y` up to each sample but the first: running sums of what `trapezoid` adds up."""
     return cumsum(_areas("cumulative_trapezoid", y, x, dx, dim), normalize_dim(dim, y.ndim))
@@ -118,6 +120,7 @@ def _steps(name: str, x: Any, y: Any, dim: int) -> Any:
 # -- slopes ------------------------------------------------------------------------------------------------------------
 
 
+@forms(method=False, out=False)
 def gradient(
     input: Any, *, spacing: Any = None, dim: int | Sequence[int] | None = None, edge_order: int = 1
 ) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ from minigrad.ops.windows import need_tensor
 __all__ = ["cosine_similarity", "dist", "pairwise_distance", "pdist"]
 
 
+@forms(method=False, out=False)
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """The cosine of the angle between vectors along `dim`; norms below eps count as eps.
 

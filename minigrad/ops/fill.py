@@ -78,30 +78,30 @@ def _need_element(value: Any) -> None:
 
 
 @forms(out=False)
-def fill_(self: Any, value: Any) -> Any:
+def fill_(input: Any, value: Any) -> Any:
     """Set every element to `value`, a number or a 0-dim tensor."""
     is_tensor = isinstance(value, Variable)
-    check_writable(self, [value] if is_tensor else [])
+    check_writable(input, [value] if is_tensor else [])
     if is_tensor:
-        check_memory(self.array, self)
+        check_memory(input.array, input)
         _need_element(value)
-    if mode.grad and (wants_grad(self) or is_tensor):
-        new = overwritten_with(self, value.to(self)) if is_tensor else overwritten(self, value)
-        return write(self, new, "fill_")
-    self.array[...] = value.array if is_tensor else value
-    bump(self)
-    return self
+    if mode.grad and (wants_grad(input) or is_tensor):
+        new = overwritten_with(input, value.to(input)) if is_tensor else overwritten(input, value)
+        return write(input, new, "fill_")
+    input.array[...] = value.array if is_tensor else value
+    bump(input)
+    return input
 
 
 @forms(out=False)
-def zero_(self: Any) -> Any:
+def zero_(input: Any) -> Any:
     """Set every element to 0."""
-    check_writable(self)
-    if mode.grad and wants_grad(self):
-        return write(self, zeroed(self), "zero_")
-    self.array[...] = 0
-    bump(self)
-    return self
+    check_writable(input)
+    if mode.grad and wants_grad(input):
+        return write(input, zeroed(input), "zero_")
+    input.array[...] = 0
+    bump(input)
+    return input
 
 
 @forms(out=False)
@@ -137,11 +137,11 @@ def _check_broadcast(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
 
 
 @forms(out=False)
-def resize_(self: Any, *size: Any) -> Any:
+def resize_(self: Any, *args: Any, size: Any = None, memory_format: Any = None) -> Any:
     """Give the tensor another shape: the elements in memory order, cut off or followed by whatever memory holds."""
     if self.needs_grad:
         raise RuntimeError("cannot resize variables that require grad")
-    shape = size_of(size, "resize_")
+    shape = size_of(args if size is None else (size,), "resize_")
     flat = self.array.reshape(-1)
     wanted = math.prod(shape)
     if wanted > flat.size:
@@ -153,6 +153,6 @@ def resize_(self: Any, *size: Any) -> Any:
 
 
 @forms(out=False)
-def resize_as_(self: Any, the_template: Any) -> Any:
+def resize_as_(input: Any, the_template: Any, *, memory_format: Any = None) -> Any:
     """`resize_` to the shape of `the_template`."""
-    return resize_(self, the_template.shape)
+    return resize_(input, the_template.shape)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from minigrad import backend
+from minigrad.autograd.declaration import MISSING
 from minigrad.autograd.mode import mode, no_grad
 from minigrad.autograd.node import wants_grad
 from minigrad.autograd.trace import warn
@@ -27,6 +28,7 @@ __all__: list[str] = []
 
 F = TypeVar("F", bound=Callable[..., Any])
 OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}  # which torch's compiled functions take as well
 
 
 class Forms(NamedTuple):
@@ -43,11 +45,18 @@ def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str 
     in_place  as a method that writes into the tensor, with an underscore; for a view, torch's name for the twin's node
     out       with the parameter `out`, a tensor for the result or a tuple of them; the result is cast to its dtype,
               unless `out` is "exact": then the dtypes must be equal
+
+    What takes `dim` or `keepdim` takes NumPy's `axis` and `keepdims` for them.
     """
 
     def declare(function: F) -> F:
-        given: Any = _taking_out(function, exact=out == "exact") if out else function
-        given.forms = Forms(function if method else None, in_place)
+        bound: Any = function
+        given: Any = function
+        if {*NUMPY_NAMES.values()} & {*inspect.signature(function).parameters}:
+            bound = given = _taking_numpy_names(function, out)
+        elif out:
+            given = _taking_out(function, exact=out == "exact")
+        given.forms = Forms(bound if method else None, in_place)
         return given
 
     return declare
@@ -64,6 +73,70 @@ def bind(to: type, name: str, function: Any) -> None:
         setattr(to, twin, in_place_twin(declared.method, twin))
     elif declared.in_place:
         setattr(to, twin, in_place_view(declared.method, twin, declared.in_place))
+
+
+def _taking_numpy_names(function: Any, out: bool | str) -> Any:
+    """The function, with a look at NumPy's names and at `out`.
+
+    An op's recorder learns it. In front of any other goes one, written out with the function's parameters, so that an
+    ordinary call packs nothing. A required parameter may be missing there, as it may come by its other name.
+    """
+    signature = inspect.signature(function)
+    with_out = signature.replace(parameters=[*signature.parameters.values(), OUT]) if out else signature
+    by_other_names = functools.partial(_by_other_names, signature, takes_out=bool(out), exact=out == "exact")
+    if (declaration := getattr(function, "declaration", None)) is not None:
+        declaration.by_other_names, function.__signature__ = by_other_names, with_out
+        return function
+    text, defaults = _front(function.__name__, signature)
+    namespace = {"function": function, "by_other_names": by_other_names, "MISSING": MISSING, **defaults}
+    written: dict[str, Any] = {}
+    exec(text, namespace | {"__name__": function.__module__}, written)
+    front: Any = functools.wraps(function)(written[function.__name__])
+    front.__signature__ = with_out
+    return front
+
+
+def _front(name: str, signature: inspect.Signature) -> tuple[str, dict[str, Any]]:
+    """The text of a function that calls `function` or `by_other_names`, and the defaults that it names."""
+    first, *rest = signature.parameters.values()
+    head, arguments, star = [first.name], [first.name], False
+    for p in rest:
+        if p.kind is p.KEYWORD_ONLY and not star:
+            head, star = [*head, "*"], True
+        head.append(f"{p.name}=default_{p.name}")
+        arguments.append(f"{p.name}={p.name}" if star else p.name)
+    missing = ["others", *(f"{p.name} is MISSING" for p in rest if p.default is p.empty)]
+    given = ", ".join(f"'{p}': {p}" for p in signature.parameters)
+    text = (
+        f"def {name}({', '.join(head)}, **others):\n"
+        f"    if {' or '.join(missing)}:\n"
+        f"        return by_other_names(function, {{{given}}}, others)\n"
+        f"    return function({', '.join(arguments)})\n"
+    )
+    return text, {f"default_{p.name}": MISSING if p.default is p.empty else p.default for p in rest}
+
+
+def _by_other_names(
+    signature: inspect.Signature,
+    function: Any,
+    given: dict[str, Any],
+    others: dict[str, Any],
+    *,
+    takes_out: bool,
+    exact: bool,
+) -> Any:
+    """Call `function` with what was `given`, with what `others` name otherwise, and write the result to their `out`."""
+    out = others.pop("out", None) if takes_out else None
+    for theirs, name in NUMPY_NAMES.items():
+        default = signature.parameters[name].default if name in given else None
+        if theirs in others and (given.get(name) is MISSING or given.get(name) is default):
+            given[name] = others.pop(theirs)
+    given = {name: value for name, value in given.items() if value is not MISSING} | others
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        raise TypeError(f"{function.__name__}() {error}") from None
+    return function(**given) if out is None else write_out(out, function, (), given, exact=exact)
 
 
 def _taking_out(function: Any, exact: bool) -> Any:

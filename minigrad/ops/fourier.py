@@ -17,6 +17,7 @@ from typing import Any
 from minigrad.autograd.op import Op
 from minigrad.ops.arrange import roll
 from minigrad.ops.dims import normalize_dim
+from minigrad.ops.forms import forms
 from minigrad.ops.pad import pad
 from minigrad.ops.parts import narrow
 
@@ -113,31 +114,37 @@ def _several(name: str, input: Any, s: Dims, dim: Dims, norm: str | None, invers
     return _transformed(input, sizes or [None] * len(dims), dims, norm, inverse)
 
 
+@forms(method=False)
 def fft_irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """The signal of `n` (by default an even number of) samples along `dim` with half of a real spectrum given."""
     return _one(input, n, dim, norm, True)
 
 
+@forms(method=False)
 def fft_hfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """The spectrum of a signal that is symmetric about 0, of which half is given: `irfft` with the scale of `fft`."""
     return _one(input, n, dim, norm, False)
 
 
+@forms(method=False)
 def fft_irfft2(input: Any, s: Dims = None, dim: Dims = (-2, -1), norm: str | None = None) -> Any:
     """`irfftn` over two dims."""
     return _several("irfftn", input, s, dim, norm, True)
 
 
+@forms(method=False)
 def fft_hfft2(input: Any, s: Dims = None, dim: Dims = (-2, -1), norm: str | None = None) -> Any:
     """`hfftn` over two dims."""
     return _several("hfftn", input, s, dim, norm, False)
 
 
+@forms(method=False)
 def fft_irfftn(input: Any, s: Dims = None, dim: Dims = None, norm: str | None = None) -> Any:
     """The signal of sizes `s` over several dims (the last ones, all by default); the last of them is halved."""
     return _several("irfftn", input, s, dim, norm, True)
 
 
+@forms(method=False)
 def fft_hfftn(input: Any, s: Dims = None, dim: Dims = None, norm: str | None = None) -> Any:
     """`irfftn` with the scale of `fftn`."""
     return _several("hfftn", input, s, dim, norm, False)
@@ -146,12 +153,14 @@ def fft_hfftn(input: Any, s: Dims = None, dim: Dims = None, norm: str | None = N
 # -- zero in the middle ------------------------------------------------------------------------------------------------
 
 
+@forms(method=False, out=False)
 def fft_fftshift(input: Any, dim: Dims = None) -> Any:
     """Rolled along `dim` (all by default) by half a length: frequency 0 goes from the front to the middle, n // 2."""
     dims = _all_or_some(input, dim)
     return roll(input, [input.size(d) // 2 for d in dims], dims)
 
 
+@forms(method=False, out=False)
 def fft_ifftshift(input: Any, dim: Dims = None) -> Any:
     """The inverse of `fftshift`: frequency 0 goes back to the front."""
     dims = _all_or_some(input, dim)

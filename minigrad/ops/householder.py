@@ -75,9 +75,9 @@ def linalg_householder_product(input: Any, tau: Any) -> Any:
 
 
 @forms(out="exact")
-def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False) -> Any:
-    """Q C with Q = H_1 ... H_k, or C Q unless `left`, or either with Q^T if `transpose`."""
-    name = "torch.ormqr"
+def ormqr(input: Any, input2: Any, input3: Any, left: bool = True, transpose: bool = False) -> Any:
+    """Q C with Q = H_1 ... H_k, tau being `input2` and C `input3`; or C Q unless `left`; with Q^T if `transpose`."""
+    name, tau, other = "torch.ormqr", input2, input3
     for what, x in (("input", input), ("other", other)):
         if x.ndim < 2:
             raise RuntimeError(f"{name}: {what} must have at least 2 dimensions.")

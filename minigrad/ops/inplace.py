@@ -31,11 +31,11 @@ OVERLAP = (
 def in_place(op: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The in-place twin of `op`, named `name`: computes, writes into the first operand, and returns it."""
 
-    def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def twin(input: Any, *args: Any, **kwargs: Any) -> Any:
         others = [a for a in (*args, *kwargs.values()) if isinstance(a, Variable)]
-        check_writable(self, others)
-        check_memory(self.array, self, others)
-        return write(self, op(_before(self), *args, **kwargs), name)
+        check_writable(input, others)
+        check_memory(input.array, input, others)
+        return write(input, op(_before(input), *args, **kwargs), name)
 
     twin.__name__ = twin.__qualname__ = name
     twin.__doc__ = f"In-place `{op.__name__}`."
@@ -48,17 +48,17 @@ def in_place_view(op: Callable[..., Any], name: str, node: str) -> Callable[...,
     `node` is torch's name for its node, which counts on from those of `op`.
     """
 
-    def twin(self: Any, *args: Any, **kwargs: Any) -> Any:
-        check_writable(self)
-        value = op(self, *args, **kwargs)
-        self.array = value.array
-        bump(self)
+    def twin(input: Any, *args: Any, **kwargs: Any) -> Any:
+        check_writable(input)
+        value = op(input, *args, **kwargs)
+        input.array = value.array
+        bump(input)
         if mode.grad:
             if value.node is not None:
                 value.node.__class__ = _renamed(value.node.__class__, node)
-            self.seen = None if self.counter is None else self.counter[0]
-            take_history(self, value)
-        return self
+            input.seen = None if input.counter is None else input.counter[0]
+            take_history(input, value)
+        return input
 
     twin.__name__ = twin.__qualname__ = name
     twin.__doc__ = f"In-place `{op.__name__}`."

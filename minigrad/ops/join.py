@@ -108,9 +108,9 @@ def _kind(value: Any) -> str:
 
 
 @forms(method=False)
-def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Any:
+def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     """The tensors one after the other along `dim`, in their common dtype. They differ in size there at most."""
-    return joined(*_tensors("cat", tensors), dim=dim if axis is None else axis)
+    return joined(*_tensors("cat", tensors), dim=dim)
 
 
 @forms(method=False)

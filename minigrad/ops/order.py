@@ -83,7 +83,7 @@ kth_in_order.derivative(
 
 
 @forms(out="exact")
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
+def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
     """A named tuple (values, indices): sorted along `dim`. Always stable; nan is larger than any number."""
     op = sorted_along if stable is None else stably_sorted_along
     return sort_result(*op(input, normalize_dim(dim, input.ndim), descending))
@@ -96,7 +96,7 @@ def msort(input: Any) -> Any:
 
 
 @forms(out="exact")
-def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
+def argsort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
     """The indices that sort along `dim`."""
     return sort(input, dim, descending)[1]
 

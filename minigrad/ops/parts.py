@@ -124,21 +124,21 @@ def _need_dims(name: str, input: Any) -> None:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
 
 
-@forms(out=False)
-def split(input: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
+@forms(method=False, out=False)
+def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
     """Parts of `split_size` along `dim`, the last one smaller if need be; or parts of the sizes in a list."""
     if not isinstance(split_size_or_sections, int):
-        return split_with_sizes(input, split_size_or_sections, dim)
-    _need_dims("split", input)
-    size, dim = split_size_or_sections, normalize_dim(dim, input.ndim)
-    n = input.shape[dim]
+        return split_with_sizes(tensor, split_size_or_sections, dim)
+    _need_dims("split", tensor)
+    size, dim = split_size_or_sections, normalize_dim(dim, tensor.ndim)
+    n = tensor.shape[dim]
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if size == 0 and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
     count = max(-(-n // size), 1) if size else 1
     sizes = [size] * (count - 1) + [n - size * (count - 1)]
-    return tuple(split_evenly(input, _pieces(dim, sizes)))
+    return tuple(split_evenly(tensor, _pieces(dim, sizes)))
 
 
 @forms(out=False)
@@ -182,10 +182,15 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
 
 @forms(out=False)
 def tensor_split(
-    input: Any, indices_or_sections: Any = None, dim: int = 0, *, indices: Any = None, sections: Any = None
+    input: Any,
+    sections: Any = None,
+    dim: int = 0,
+    *,
+    indices: Any = None,
+    tensor_indices_or_sections: Any = None,
 ) -> tuple[Any, ...]:
     """Parts along `dim`: `sections` of them, the first ones one longer if need be, or cut at `indices`."""
-    how = next(given for given in (indices_or_sections, indices, sections) if given is not None)
+    how = next(given for given in (sections, indices, tensor_indices_or_sections) if given is not None)
     if not input.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     dim = normalize_dim(dim, input.ndim)
@@ -202,21 +207,19 @@ def tensor_split(
 
 
 def _split_along(name: str, least: int, dim: int) -> Any:
-    def cut(input: Any, indices_or_sections: int | Sequence[int]) -> tuple[Any, ...]:
+    def cut(input: Any, sections: int | Sequence[int] | None = None, *, indices: Any = None) -> tuple[Any, ...]:
         if input.ndim < least:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a "
                 f"tensor with {input.ndim} dimensions!"
             )
         axis = 0 if input.ndim == 1 else dim
-        if isinstance(indices_or_sections, int) and (
-            indices_or_sections <= 0 or input.shape[axis] % indices_or_sections
-        ):
+        if isinstance(sections, int) and (sections <= 0 or input.shape[axis] % sections):
             raise RuntimeError(
                 f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension "
-                f"{input.shape[axis]} is not divisible by the split_size {indices_or_sections}!"
+                f"{input.shape[axis]} is not divisible by the split_size {sections}!"
             )
-        return tensor_split(input, indices_or_sections, axis)
+        return tensor_split(input, sections, axis, indices=indices)
 
     cut.__name__ = cut.__qualname__ = name
     cut.__doc__ = f"`tensor_split` along dim {dim}; equal parts, if a number of them is given."

@@ -148,7 +148,7 @@ def _like(
 
 @forms(method=False)
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None,
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None,
     layout: Any = strided, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Normal numbers: of shape `size` with one mean and one standard deviation, or one for each element of the tensors
@@ -223,9 +223,9 @@ def _fill(input: Any, draw: Callable[..., Any], *parameters: Any, generator: Any
 
 
 @forms(out=False)
-def uniform_(input: Any, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
-    """Fill with numbers uniform on [low, to)."""
-    return _fill(input, draws.uniform_, low, to, generator=generator)
+def uniform_(input: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
+    """Fill with numbers uniform on [from_, to)."""
+    return _fill(input, draws.uniform_, from_, to, generator=generator)
 
 
 @forms(out=False)
@@ -266,9 +266,9 @@ def bernoulli_(input: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
 
 
 @forms(out=False)
-def random_(input: Any, *bounds: int, generator: Any = None) -> Any:
+def random_(input: Any, *bounds: int, to: int | None = None, generator: Any = None) -> Any:
     """Fill with integers: `random_(to)` of [0, to), `random_(low, to)` of [low, to), `random_()` up to what the dtype
-    counts
-    to exactly."""
+    counts to exactly."""
+    bounds = bounds if to is None else (*bounds, to)
     low, high = (0, *bounds) if len(bounds) == 1 else bounds or (None, None)
     return _fill(input, choices.random_, low, high, generator=generator)

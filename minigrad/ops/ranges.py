@@ -126,25 +126,25 @@ def eye(
 
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = backend.int64, layout: Any = strided, device: Any = None,
-    pin_memory: bool = False,
+    pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """The places on and below a diagonal of a (row, col) matrix, row by row: their rows, and their columns."""
-    return _places("tril", row, col, dtype, device, lambda i, j: j <= i + offset)
+    return _places("tril", row, col, dtype, device, requires_grad, lambda i, j: j <= i + offset)
 
 
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = backend.int64, layout: Any = strided, device: Any = None,
-    pin_memory: bool = False,
+    pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """The places on and above a diagonal of a (row, col) matrix, row by row: their rows, and their columns."""
-    return _places("triu", row, col, dtype, device, lambda i, j: j >= i + offset)
+    return _places("triu", row, col, dtype, device, requires_grad, lambda i, j: j >= i + offset)
 
 
-def _places(triangle: str, row: int, col: int, dtype: Any, device: Any, inside: Any) -> Any:
+def _places(triangle: str, row: int, col: int, dtype: Any, device: Any, requires_grad: bool, inside: Any) -> Any:
     for name, n in (("row", row), ("col", col)):
         if n < 0:
             raise RuntimeError(f"{name} must be non-negative, got{n}")
-    kind = backend.numpy_dtype(dtype)
+    kind = backend.numpy_dtype(backend.int64 if dtype is None else dtype)
     if kind.kind not in "iu":
         not_implemented(f"{triangle}_indices", np.empty(0, kind))
 
@@ -152,4 +152,4 @@ def _places(triangle: str, row: int, col: int, dtype: Any, device: Any, inside: 
         places = inside(module.arange(row)[:, None], module.arange(col)[None, :])
         return module.stack(module.nonzero(places)).astype(kind)
 
-    return leaf(on_device(device, make))
+    return leaf(on_device(device, make), requires_grad)

@@ -140,6 +140,7 @@ def std(
     return std_dim(*_arguments("std", input, dim, unbiased, keepdim, correction))
 
 
+@forms(method=False, out=False)
 def var_mean(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> Any:
@@ -147,6 +148,7 @@ def var_mean(
     return var_mean_dim(*_arguments("var_mean", input, dim, unbiased, keepdim, correction))
 
 
+@forms(method=False, out=False)
 def std_mean(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> Any:

@@ -151,26 +151,26 @@ def triangular_solve(
 
 @forms()
 @Op
-def cholesky_solve(input, L, upper: bool = False, *, xp):
-    """X with A X = `input`, given a triangle of A = L L^T, or U^T U if `upper`."""
-    for name, x in (("b", input), ("u", L)):
+def cholesky_solve(input, input2, upper: bool = False, *, xp):
+    """X with A X = `input`, given the triangle `input2` = L of A = L L^T, or U of U^T U if `upper`."""
+    for name, x in (("b", input), ("u", input2)):
         if x.ndim < 2:
             raise RuntimeError(f"{name} should have at least 2 dimensions, but has {x.ndim} dimensions instead")
-    check_factor(L, input)
-    check_stacks(input, L)
+    check_factor(input2, input)
+    check_stacks(input, input2)
     need_single_or_double(input, "cholesky_solve_cpu")
-    half = solve_triangular(T(L) if upper else L, input, False, False, xp)
-    return solve_triangular(L if upper else T(L), half, True, False, xp)
+    half = solve_triangular(T(input2) if upper else input2, input, False, False, xp)
+    return solve_triangular(input2 if upper else T(input2), half, True, False, xp)
 
 
-@cholesky_solve.joint_derivative("input", "L")
-def _cholesky_solve_rule(g, L, out, upper, needs):
-    b = cholesky_solve(g, L, upper)
+@cholesky_solve.joint_derivative("input", "input2")
+def _cholesky_solve_rule(g, input2, out, upper, needs):
+    b = cholesky_solve(g, input2, upper)
     if not needs[1]:
         return b, None
     m = product(b, T(out))
     m = m + T(m)
-    return b, -(product(L, m) if upper else product(m, L))
+    return b, -(product(input2, m) if upper else product(m, input2))
 
 
 @forms()

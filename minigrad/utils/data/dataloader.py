@@ -41,7 +41,8 @@ class DataLoader(Generic[Item]):
                     many batches each is ahead, `timeout` how many seconds to wait for one, `worker_init_fn(id)` is
                     called at the start of each, `persistent_workers` keeps them from one pass to the next, and
                     `multiprocessing_context` is how they are started ("fork", "spawn", ...)
-    pin_memory      accepted; batches stay in ordinary memory
+    pin_memory      accepted, as pin_memory_device; batches stay in ordinary memory
+    in_order        accepted; batches always come in order
 
     ValueError and TypeError for options that do not fit together, as in torch.
     """
@@ -66,6 +67,8 @@ class DataLoader(Generic[Item]):
         *,
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         streams = isinstance(dataset, IterableDataset)
