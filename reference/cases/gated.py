@@ -31,9 +31,10 @@ def _rrelu(d: Draw) -> Sample:
     return Sample(d.floats(d.shape(), kinks=[0]), d.one_of(0.1, 0.2), d.one_of(0.3, 0.2), d.flag(), d.flag())
 
 
-def seeded(T: Any, x: Any, *args: Any) -> Any:
+def seeded(T: Any, x: Any, lower: float, upper: float, training: bool, inplace: bool) -> Any:
     T.manual_seed(3)
-    return T.nn.functional.rrelu(x * 1, *args), T.rand(1).to(x.device)
+    rrelu = T.nn.functional.rrelu_ if inplace else T.nn.functional.rrelu
+    return rrelu(x * 1, lower, upper, training), T.rand(1).to(x.device)
 
 
 def overwriting(name: str) -> Callable[..., Any]:
@@ -68,6 +69,7 @@ CASES = [
         F + "rrelu",
         _rrelu,
         call=seeded,
+        covers=("rrelu_",),
         skip={"layouts": "slopes are drawn in another order", "grad_fn": "composed", "half": "torch has none"},
     ),
     in_place("relu"),
