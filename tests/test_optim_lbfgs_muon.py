@@ -105,6 +105,33 @@ def test_lbfgs_steps_as_torchs(function: Callable[..., Any], dtype: str, data: s
             np.testing.assert_allclose(*(numbers(s["state"]) for s in states), rtol=1e-5, atol=1e-8)
 
 
+def searched(T: ModuleType, start: float, first: float, most: int, shape: list[float]) -> tuple[float, int]:
+    """Where two line searches along one parameter end, and how many points they tried."""
+    bend, slope, waves, edge, kink = shape
+    p = T.tensor([start], dtype=T.float64, requires_grad=True)
+    optimizer = T.optim.LBFGS([p], lr=first, max_iter=2, max_eval=most, line_search_fn="strong_wolfe")
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (bend * p**2 - slope * p + waves * T.cos(5 * p) + edge * T.abs(p - kink)).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return p.item(), optimizer.state[p]["func_evals"]
+
+
+def test_line_searches_among_waves_and_kinks_go_torchs_way() -> None:
+    rng = np.random.default_rng(0)
+    astray = 0
+    for _ in range(150):
+        start, first, most = rng.uniform(-2, 2), 10 ** rng.uniform(-3, 2), int(rng.choice([25, 60]))
+        shape = [rng.uniform(0, 2), rng.uniform(-5, 5), rng.choice([0, 1, 4]), rng.choice([0, 3]), rng.uniform(-3, 3)]
+        (ours, tried), (theirs, torchs_tried) = (searched(T, start, first, most, shape) for T in BOTH)
+        astray += tried != torchs_tried or ours != pytest.approx(theirs, rel=1e-6, abs=1e-8)
+    assert astray <= 1  # a cubic through two points that nearly coincide is made of rounding errors
+
+
 @pytest.mark.parametrize("search", [None, "strong_wolfe"])
 @pytest.mark.parametrize("how", ["state dict", "pickle", "deepcopy"])
 def test_lbfgs_resumes_without_changing_a_bit(how: str, search: str | None) -> None:
@@ -204,6 +231,21 @@ def test_a_line_search_ends_where_the_wolfe_conditions_hold(slope: float, bend: 
     assert found.f <= start.f + 1e-4 * found.t * start.slope
     assert abs(found.slope) <= 0.9 * abs(start.slope)
     assert 1 <= count <= 26
+
+
+def test_a_line_search_turns_back_at_the_second_rise_and_then_keeps_the_lower_end() -> None:
+    losses, tried = iter([-0.5, -0.4, -0.3, -0.35, -0.6]), []
+
+    def evaluate(t: float) -> Point:
+        tried.append(t)
+        return Point(t, next(losses), None, np.float64(-0.95 if len(tried) < 5 else 0.0))
+
+    found, count = strong_wolfe(evaluate, Point(0, 0.0, None, np.float64(-1.0)), 1.0, 1.0, 25)
+    first, second, third, fourth, fifth = tried
+    assert first < second < third
+    assert second < fourth < third
+    assert second < fifth < fourth
+    assert (found.t, count) == (fifth, 5)
 
 
 # -- Muon --------------------------------------------------------------------------------------------------------------
