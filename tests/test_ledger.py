@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -335,3 +337,13 @@ def test_float32_is_excused_only_where_torch_is_no_nearer_to_float64():
 
 def test_the_databases_leave_torchs_flags_settable():
     torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark
+
+
+def test_pytorchs_databases_leave_hypothesis_as_it_was():
+    program = (
+        "import torch; from hypothesis import settings; settings.register_profile('dev', max_examples=7); "
+        "settings.load_profile('dev'); import reference.ledger.databases; "
+        "print(settings.get_current_profile_name(), settings().max_examples)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "dev 7\n"
