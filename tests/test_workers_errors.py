@@ -253,6 +253,7 @@ def test_a_fork_of_the_main_process_leaves_the_workers_alone():
 
 SCRIPT = """
 import os, signal, sys, time, warnings
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started all this in the background
 warnings.simplefilter("ignore")
 from minigrad.utils.data import DataLoader
 
