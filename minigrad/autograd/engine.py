@@ -70,7 +70,7 @@ def walk(
     """
     order, waiting = reachable(roots)
     capture = {} if wanted is None else {_key(edge): None for edge in wanted}
-    ends = () if wanted is None else {edge[0] for edge in wanted}
+    ends: set[Any] = set() if wanted is None else {edge[0] for edge in wanted}
     useful = None if wanted is None else _leading_to(ends, order, run_wanted)
     first = {roots[0][0]} if len(roots) == 1 else ()  # whose hooks are called in any case
     mode.walk = Walk(order, waiting, useful, capture)

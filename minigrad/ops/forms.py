@@ -21,7 +21,7 @@ from minigrad.autograd.mode import mode, no_grad
 from minigrad.autograd.node import wants_grad
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable
-from minigrad.ops.inplace import check_memory, check_writable, in_place_view, write
+from minigrad.ops.inplace import OVERLAP, check_memory, check_writable, in_place_view, write
 from minigrad.ops.inplace import in_place as in_place_twin
 
 __all__: list[str] = []
@@ -44,7 +44,7 @@ def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str 
     method    as a method of its first parameter
     in_place  as a method that writes into the tensor, with an underscore; for a view, torch's name for the twin's node
     out       with the parameter `out`, a tensor for the result or a tuple of them; the result is cast to its dtype,
-              unless `out` is "exact": then the dtypes must be equal
+              unless `out` is "exact": then the dtypes must be equal; if "apart", it must share no memory either
 
     What takes `dim` or `keepdim` takes NumPy's `axis` and `keepdims` for them.
     """
@@ -55,7 +55,7 @@ def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str 
         if {*NUMPY_NAMES.values()} & {*inspect.signature(function).parameters}:
             bound = given = _taking_numpy_names(function, out)
         elif out:
-            given = _taking_out(function, exact=out == "exact")
+            given = _taking_out(function, out)
         given.forms = Forms(bound if method else None, in_place)
         return given
 
@@ -83,7 +83,7 @@ def _taking_numpy_names(function: Any, out: bool | str) -> Any:
     """
     signature = inspect.signature(function)
     with_out = signature.replace(parameters=[*signature.parameters.values(), OUT]) if out else signature
-    by_other_names = functools.partial(_by_other_names, signature, takes_out=bool(out), exact=out == "exact")
+    by_other_names = functools.partial(_by_other_names, signature, declared=out)
     if (declaration := getattr(function, "declaration", None)) is not None:
         declaration.by_other_names, function.__signature__ = by_other_names, with_out
         return function
@@ -122,11 +122,10 @@ def _by_other_names(
     given: dict[str, Any],
     others: dict[str, Any],
     *,
-    takes_out: bool,
-    exact: bool,
+    declared: bool | str,
 ) -> Any:
     """Call `function` with what was `given`, with what `others` name otherwise, and write the result to their `out`."""
-    out = others.pop("out", None) if takes_out else None
+    out = others.pop("out", None) if declared else None
     for theirs, name in NUMPY_NAMES.items():
         default = signature.parameters[name].default if name in given else None
         if theirs in others and (given.get(name) is MISSING or given.get(name) is default):
@@ -136,15 +135,15 @@ def _by_other_names(
         signature.bind(**given)
     except TypeError as error:
         raise TypeError(f"{function.__name__}() {error}") from None
-    return function(**given) if out is None else write_out(out, function, (), given, exact=exact)
+    return function(**given) if out is None else write_out(out, function, (), given, declared=declared)
 
 
-def _taking_out(function: Any, exact: bool) -> Any:
+def _taking_out(function: Any, declared: bool | str) -> Any:
     """The function with the parameter `out`: an op's recorder learns it, any other is called by one that knows it."""
     signature = inspect.signature(function)
     signature = signature.replace(parameters=[*signature.parameters.values(), OUT])
     if (declaration := getattr(function, "declaration", None)) is not None:
-        declaration.write_out = functools.partial(write_out, exact=exact)
+        declaration.write_out = functools.partial(write_out, declared=declared)
         function.__signature__ = signature
         return function
 
@@ -152,16 +151,16 @@ def _taking_out(function: Any, exact: bool) -> Any:
     def with_out(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
             return function(*args, **kwargs)
-        return write_out(out, function, args, kwargs, exact=exact)
+        return write_out(out, function, args, kwargs, declared=declared)
 
     with_out.__signature__ = signature  # type: ignore[attr-defined]
     return with_out
 
 
-def write_out(out: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, exact: bool) -> Any:
+def write_out(out: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, declared: bool | str) -> Any:
     """Call `function` and write what it returns to `out`, which is returned; nothing is recorded.
 
-    RuntimeError if a gradient is wanted, or a result cannot be cast to the dtype of its tensor.
+    RuntimeError if a gradient is wanted, or a result does not fit its tensor as `forms` declared it.
     """
     name = function.__name__
     several = isinstance(out, (tuple, list))
@@ -176,6 +175,8 @@ def write_out(out: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, 
             f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
             f"arguments requires grad."
         )
+    if declared == "apart" and any(t.counter is v.counter and t.array.size for t in outs for v in inputs):
+        raise RuntimeError(OVERLAP)
     with no_grad():
         results = function(*args, **kwargs)
         if several != isinstance(results, tuple):
@@ -184,18 +185,19 @@ def write_out(out: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, 
                 f"{'a tuple of tensors, as the results are' if not several else 'a Tensor, as the result is'}"
             )
         for target, result in zip(outs, results if several else (results,), strict=True):
-            _write(target, result, name, inputs, exact)
+            _write(target, result, name, inputs, exact=declared in ("exact", "apart"))
     if not several:
         return out
     return type(results)(*outs) if hasattr(results, "_fields") else tuple(outs)
 
 
-def _write(target: Any, result: Any, name: str, inputs: list[Any], exact: bool) -> None:
+def _write(target: Any, result: Any, name: str, inputs: list[Any], *, exact: bool) -> None:
     """Put a result into a tensor, which takes on its shape, with torch's warning if it was not empty."""
     have, need = backend.dtype_of(result.array), backend.dtype_of(target.array)
     if exact and have is not need:
         raise RuntimeError(f"Expected out tensor to have dtype {have.c_name}, but got {need.c_name} instead")
     check_writable(target)
+    check_memory(target.array, target, inputs if target.array.shape == result.array.shape else ())
     if target.array.shape != result.array.shape:
         if target.array.size:
             warn(
@@ -205,6 +207,4 @@ def _write(target: Any, result: Any, name: str, inputs: list[Any], exact: bool) 
                 f"explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0)."
             )
         target.array = backend.module_of(target.array).empty(result.array.shape, target.array.dtype)
-    else:
-        check_memory(target.array, target, inputs)
     write(target, result, name)

@@ -72,7 +72,7 @@ def _part(src: Any, index: Any) -> Any:
 # -- gather, and its adjoint -------------------------------------------------------------------------------------------
 
 
-@forms(out="exact")
+@forms(out="apart")
 @Op
 def gather(input, dim: int, index, *, sparse_grad: bool = False, xp):
     """out[i, j] = input[index[i, j], j] for dim 0, input[i, index[i, j]] for dim 1, and likewise for more dims.
@@ -205,7 +205,7 @@ def scatter(
 # -- take and put ------------------------------------------------------------------------------------------------------
 
 
-@forms(out="exact")
+@forms(out="apart")
 @Op
 def take(input, index, *, xp):
     """The elements of the flattened tensor at `index`, in its shape; negative ones count from the end."""

@@ -20,7 +20,7 @@ __all__ = ["argwhere", "masked_scatter", "masked_select", "nonzero", "where"]
 # -- reading where a mask holds, and its adjoint -----------------------------------------------------------------------
 
 
-@forms(out="exact")
+@forms(out="apart")
 @Op
 def masked_select(input, mask, *, xp):
     """The elements where `mask`, broadcast together with `input`, holds, in one dim."""

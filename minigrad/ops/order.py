@@ -113,7 +113,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     return topk_result(*first_in_order(input, k, dim, largest))
 
 
-@forms(out="exact")
+@forms(out="apart")
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """A named tuple (values, indices) of the `k`-th smallest element along `dim`, counted from 1."""
     dim = normalize_dim(dim, input.ndim)

@@ -41,7 +41,7 @@ def _whole(array: Any) -> Any:
 # -- index_select, and its adjoint -------------------------------------------------------------------------------------
 
 
-@forms(out="exact")
+@forms(out="apart")
 @Op
 def index_select(input, dim: int, index, *, xp):
     """The slices at `index` along `dim`. IndexError for one out of range."""
