@@ -35,7 +35,6 @@ NOT_YET: dict[str, str] = {
     r"is_contiguous": "operands in different orders give NumPy's; as_strided of an expanded empty tensor",
     r"(inference|Inference|requires_grad\n    torch:    False)": "inference tensors outside of inference_mode",
     r"grad_fn\n    torch:    (Add|Mul|Sub|Div)Backward.*\n    minigrad: ToCopy": "in place on another dtype",
-    r"grad_fn\n    torch:    ReshapeAlias": "reshape of what is no row-major view",
     r"no error\n    minigrad: RuntimeError: A view was": "retain_grad of a view made and written under no_grad",
     r"retain_grad\(\)`: outcome|retains_grad": "the same; and of what is then detached, or asked for under no_grad",
     r"no error\n    minigrad: RuntimeError: The size of tensor a": "a gradient retained, then t_()",

@@ -63,6 +63,12 @@ def view_to(input, shape: tuple):
     return out
 
 
+@Op(view=True, node="ReshapeAliasBackward0")
+def strided_view_to(input, shape: tuple):
+    """The elements in `shape`, in the same memory, of a tensor that is not row-major but has strides that show them."""
+    return input.reshape(shape)
+
+
 @Op(view=True)
 def alias(input):
     """The tensor as it is, as a view."""
@@ -138,12 +144,14 @@ def reshape(input: Any, *args: Any, shape: Any = None) -> Any:
         return input.reshape(size)
     array = input.array
     size = resolved(size, array.size)
-    if array.flags.c_contiguous or backend.is_view_of(array.reshape(size), array):
+    if array.flags.c_contiguous:
         return view_to(input, size)
+    if backend.is_view_of(array.reshape(size), array):
+        return strided_view_to(input, size)
     return fresh_view_to(clone(input, memory_format=contiguous_format), size)
 
 
-for _op in (view_to, fresh_view_to):
+for _op in (view_to, strided_view_to, fresh_view_to):
     _op.derivative(input=lambda g, input_shape: reshape(g, input_shape))
 
 
