@@ -25,6 +25,11 @@ NAMESPACES = {
     "utils.checkpoint": 2, "utils.data": 14,
 }  # and how many signatures of each can be compared at least  # fmt: skip
 
+# Another release has other parameters, and its stubs other mistakes; what arguments mean is compared with any.
+of_the_release_at_hand = pytest.mark.skipif(
+    not torch.__version__.startswith("2.13."), reason="the exceptions are written for torch 2.13"
+)
+
 # By what torch offers: a pattern of "name: difference", which has no other difference from torch's signature.
 EXCEPTIONS = {
     "torch's stubs, or its text, do not say what torch takes": [
@@ -96,6 +101,7 @@ def pairs(namespace: str) -> Iterator[tuple[str, inspect.Signature, list[inspect
             continue
 
 
+@of_the_release_at_hand
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_signatures_are_those_of_torch(namespace: str) -> None:
     found = compared(namespace)
@@ -105,6 +111,7 @@ def test_signatures_are_those_of_torch(namespace: str) -> None:
     assert [line for line in lines if not any(re.match(pattern, line) for pattern in patterns)] == []
 
 
+@of_the_release_at_hand
 def test_every_exception_is_needed() -> None:
     lines = [f"{n}: {line}" for namespace in NAMESPACES for n, found in compared(namespace).items() for line in found]
     for reason, patterns in EXCEPTIONS.items():
