@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reference.case import torch_at_least
 from tests.lockstep import attempt, same
 
 
@@ -64,6 +65,10 @@ def test_ctc_has_no_second_derivative():
     same(program)
 
 
+in_chunks = pytest.mark.skipif(not torch_at_least("2.13"), reason="torch has linear_cross_entropy since 2.13")
+
+
+@in_chunks
 @pytest.mark.parametrize("options", [{"chunking_method": "aspect_ratio:3"}, {"batch_chunk_size": 4}, {}], ids=str)
 def test_chunks_of_linear_cross_entropy(options):
     def program(T):
@@ -75,6 +80,7 @@ def test_chunks_of_linear_cross_entropy(options):
     same(program)
 
 
+@in_chunks
 def test_options_of_linear_cross_entropy():
     def program(T):
         how, F = T.nn.LinearCrossEntropyOptions, T.nn.functional
