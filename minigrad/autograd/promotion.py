@@ -54,6 +54,7 @@ def promote(name: str, operands: Sequence[Any], to_float: bool) -> list[Any] | N
         if isinstance(x, Variable):
             if x.array.dtype != dtype:
                 values[i], changed = x.to(target), True  # type: ignore[attr-defined]
+                values[i].counter = x.counter  # so that a write to `x` shows where the cast is saved in its place
             if len(tensors) > 1 and backend.device_of(x.array) != where:
                 values[i], changed = values[i].to(where), True
         elif x is not None and (number := _as_number(x, dtype)) is not x:
