@@ -26,7 +26,7 @@ NOT_YET: dict[str, str] = {
     r"torch:    .*INTERNAL ASSERT FAILED": "torch asks to report it",
     # What torch refuses for what its graph saves or frees, and ours has no need of.
     r"second time.*\n    minigrad: no error": "places of x[i] = v are freed",
-    r"torch:    RuntimeError: (Out|one|Try).*\n    minigrad: RuntimeError: (Out|one|Try|uns)": "both refuse",
+    r"torch:    RuntimeError: (Out|one|Try).*\n    minigrad: RuntimeError: (Out|one|Try|uns|A v)": "both refuse",
     r"torch:    RuntimeError: leaf variable has been moved": "a leaf detached, then written",
     r"torch:    SubBackward0\n    minigrad: RsubBackward1": "3 - x of an inference tensor",
     r"appears to not have been used.*\n    minigrad: no error": "views made in inference mode want no gradient",

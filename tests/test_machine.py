@@ -69,6 +69,11 @@ t1, t2 = t0.unbind(-1)
 t0[:, 0, :] = t1
 (t0 * t0).sum().backward()""",
     """\
+t0 = T.ones(1, 1, 3, requires_grad=True).sum(0, keepdim=True)
+t1 = t0.expand(2, 2, 3).flip(1).view(-1)
+t2 = T.arange(6.0).view(2, 3)
+t2[None] = t2[1]""",
+    """\
 t0 = T.ones(1, 3)
 t0.add_(t0.squeeze(0))""",
 ]

@@ -23,7 +23,7 @@ __all__ = ["flip", "fliplr", "flipud", "repeat", "roll", "rot90", "tile", "tril"
 @Op(node="FlipBackward0")
 def flipped(input, dims: tuple, *, xp):
     """With the order along `dims` reversed, a copy."""
-    return xp.flip(input, dims).copy(order="K")
+    return xp.flip(input, dims).copy(order="C" if 0 in input.strides else "K")  # what is expanded has no order
 
 
 @Op(node="RollBackward0")

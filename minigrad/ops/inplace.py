@@ -99,6 +99,8 @@ def check_memory(array: Any, target: Any, others: Sequence[Any] = (), expanded: 
     if 0 in array.strides and array.size and any(s == 0 and n > 1 for n, s in zip(array.shape, array.strides)):
         raise RuntimeError(SEVERAL)
     for other in others:
+        if expanded and other.array.size != array.size:
+            continue  # several places read one: torch does not look closer, and here the result is right
         if other.counter is target.counter and other is not target and array.size:
             _check_overlap(array, other.array, expanded)
 
