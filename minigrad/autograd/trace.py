@@ -6,6 +6,7 @@ import linecache
 import sys
 import traceback
 import warnings
+from types import FrameType
 from typing import Any
 
 OWN = __name__.partition(".")[0]
@@ -13,14 +14,19 @@ OWN = __name__.partition(".")[0]
 Place = tuple[str, int, str]  # file, line, function
 
 
+def _users_frame() -> tuple[FrameType | None, int]:
+    """The innermost frame outside this package, and its stacklevel as `warnings` counts for the caller of this."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == OWN:
+        frame, level = frame.f_back, level + 1
+    return frame, level
+
+
 def caller() -> Place | None:
     """The line of the user's program that is running now: a fraction of a microsecond, so it may always be taken."""
-    frame = sys._getframe(1)
-    while frame.f_globals.get("__name__", "").partition(".")[0] == OWN:
-        if frame.f_back is None:
-            return None
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+    frame, _ = _users_frame()
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
 def place_of(counter: list[Any]) -> Place | None:
@@ -48,7 +54,5 @@ def stack() -> list[str]:
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the user's line, however many calls inside this package led here."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == OWN:
-        frame, level = frame.f_back, level + 1
+    _, level = _users_frame()
     warnings.warn(message, category, stacklevel=level)

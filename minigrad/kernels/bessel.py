@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from minigrad.kernels.special import by_blocks, polynomial
+from minigrad.kernels.special import in_double, polynomial
 
 SMALL_0 = (
     -1.601973429472564e-08, 5.753995763975938e-08, -8.791296325157322e-08, 2.699153146632741e-07,
@@ -55,22 +55,22 @@ LARGE_1 = (
 
 def i0e(x: Any, xp: ModuleType) -> Any:
     """exp(-|x|) I0(x)."""
-    return by_blocks(_i0e, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_i0e, x, xp)
 
 
 def i1e(x: Any, xp: ModuleType) -> Any:
     """exp(-|x|) I1(x)."""
-    return by_blocks(_i1e, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_i1e, x, xp)
 
 
 def i0(x: Any, xp: ModuleType) -> Any:
     """I0(x), which overflows where exp(|x|) does."""
-    return by_blocks(_i0, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_i0, x, xp)
 
 
 def i1(x: Any, xp: ModuleType) -> Any:
     """I1(x), which overflows where exp(|x|) does."""
-    return by_blocks(_i1, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_i1, x, xp)
 
 
 def _i0e(x: Any, xp: ModuleType) -> Any:

@@ -15,7 +15,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from minigrad.kernels.special import by_blocks, polynomial
+from minigrad.kernels.special import in_double, polynomial
 
 BETWEEN_ROOTS = (
     1.1273354955165048e-11, -3.533898162275879e-11, 5.18198984494436e-11, -1.6393816009998903e-10,
@@ -35,12 +35,12 @@ DIGAMMA = tuple([-b / (2 * k) for k, b in enumerate(BERNOULLI[:8], 1)][::-1])
 
 def lgamma(x: Any, xp: ModuleType) -> Any:
     """log |gamma(x)|: inf at 0, -1, -2, ... and at both infinities."""
-    return by_blocks(_lgamma, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_lgamma, x, xp)
 
 
 def digamma(x: Any, xp: ModuleType) -> Any:
     """The derivative of log gamma(x): -inf at 0, inf at -0.0, nan at -1, -2, ..."""
-    return by_blocks(_digamma, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_digamma, x, xp)
 
 
 def polygamma(x: Any, n: int, xp: ModuleType) -> Any:
@@ -49,7 +49,7 @@ def polygamma(x: Any, n: int, xp: ModuleType) -> Any:
     def f(flat: Any, xp: ModuleType) -> Any:
         return _polygamma(flat, n, xp)
 
-    return by_blocks(f, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(f, x, xp)
 
 
 def zeta(s: float, q: Any, xp: ModuleType) -> Any:

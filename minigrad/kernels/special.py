@@ -47,32 +47,37 @@ def erf(x: Any, xp: ModuleType) -> Any:
     """2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     if x.dtype == xp.float32:
         return by_blocks(_erf_single, x, xp)
-    return by_blocks(_erf, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_erf, x, xp)
 
 
 def erfc(x: Any, xp: ModuleType) -> Any:
     """1 - erf(x), without the loss of digits for large x."""
-    return by_blocks(_erfc, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_erfc, x, xp)
 
 
 def erfinv(y: Any, xp: ModuleType) -> Any:
     """The x with erf(x) = y; +-inf at +-1, nan beyond."""
-    return by_blocks(_erfinv, y.astype(xp.float64, copy=False), xp).astype(y.dtype, copy=False)
+    return in_double(_erfinv, y, xp)
 
 
 def erfcx(x: Any, xp: ModuleType) -> Any:
     """exp(x^2) erfc(x), about 1 / (sqrt(pi) x) for large x; inf for x < -26.7."""
-    return by_blocks(_erfcx, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_erfcx, x, xp)
 
 
 def ndtri(p: Any, xp: ModuleType) -> Any:
     """The x below which a standard normal variable falls with probability p; -inf at 0, inf at 1, nan beyond."""
-    return by_blocks(_ndtri, p.astype(xp.float64, copy=False), xp).astype(p.dtype, copy=False)
+    return in_double(_ndtri, p, xp)
 
 
 def log_ndtr(x: Any, xp: ModuleType) -> Any:
     """The logarithm of the probability that a standard normal variable falls below x."""
-    return by_blocks(_log_ndtr, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
+    return in_double(_log_ndtr, x, xp)
+
+
+def in_double(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> Any:
+    """`f` of x, computed in float64, in the dtype of x."""
+    return by_blocks(f, x.astype(xp.float64, copy=False), xp).astype(x.dtype, copy=False)
 
 
 def by_blocks(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> Any:

@@ -52,10 +52,12 @@ def forms(*, method: bool = True, in_place: bool | str = False, out: bool | str 
     def declare(function: F) -> F:
         bound: Any = function
         given: Any = function
-        if {*NUMPY_NAMES.values()} & {*inspect.signature(function).parameters}:
-            bound = given = _taking_numpy_names(function, out)
+        signature = inspect.signature(function)
+        if {*NUMPY_NAMES.values()} & {*signature.parameters}:
+            bound = given = _taking_numpy_names(function, signature, out)
         elif out:
             given = _taking_out(function, out)
+        given.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *[OUT] * bool(out)])
         given.forms = Forms(bound if method else None, in_place)
         return given
 
@@ -75,25 +77,21 @@ def bind(to: type, name: str, function: Any) -> None:
         setattr(to, twin, in_place_view(declared.method, twin, declared.in_place))
 
 
-def _taking_numpy_names(function: Any, out: bool | str) -> Any:
+def _taking_numpy_names(function: Any, signature: inspect.Signature, out: bool | str) -> Any:
     """The function, with a look at NumPy's names and at `out`.
 
     An op's recorder learns it. In front of any other goes one, written out with the function's parameters, so that an
     ordinary call packs nothing. A required parameter may be missing there, as it may come by its other name.
     """
-    signature = inspect.signature(function)
-    with_out = signature.replace(parameters=[*signature.parameters.values(), OUT]) if out else signature
     by_other_names = functools.partial(_by_other_names, signature, declared=out)
     if (declaration := getattr(function, "declaration", None)) is not None:
-        declaration.by_other_names, function.__signature__ = by_other_names, with_out
+        declaration.by_other_names = by_other_names
         return function
     text, defaults = _front(function.__name__, signature)
     namespace = {"function": function, "by_other_names": by_other_names, "MISSING": MISSING, **defaults}
     written: dict[str, Any] = {}
     exec(text, namespace | {"__name__": function.__module__}, written)
-    front: Any = functools.wraps(function)(written[function.__name__])
-    front.__signature__ = with_out
-    return front
+    return functools.wraps(function)(written[function.__name__])
 
 
 def _front(name: str, signature: inspect.Signature) -> tuple[str, dict[str, Any]]:
@@ -140,11 +138,8 @@ def _by_other_names(
 
 def _taking_out(function: Any, declared: bool | str) -> Any:
     """The function with the parameter `out`: an op's recorder learns it, any other is called by one that knows it."""
-    signature = inspect.signature(function)
-    signature = signature.replace(parameters=[*signature.parameters.values(), OUT])
     if (declaration := getattr(function, "declaration", None)) is not None:
         declaration.write_out = functools.partial(write_out, declared=declared)
-        function.__signature__ = signature
         return function
 
     @functools.wraps(function)
@@ -153,7 +148,6 @@ def _taking_out(function: Any, declared: bool | str) -> Any:
             return function(*args, **kwargs)
         return write_out(out, function, args, kwargs, declared=declared)
 
-    with_out.__signature__ = signature  # type: ignore[attr-defined]
     return with_out
 
 
