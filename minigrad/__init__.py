@@ -32,6 +32,7 @@ from minigrad.func import vmap
 from minigrad.legacy import *
 from minigrad.ops import *
 from minigrad.ops import tensor as tensor  # the function: `minigrad.tensor` was the module until here
+from minigrad.optim import swa_utils as _swa_utils  # which needs modules, so that `optim` cannot import it
 from minigrad.printing import set_printoptions
 from minigrad.random import (
     Generator,

@@ -21,7 +21,7 @@ LAYERS = [
     ["tensor_ops", "tensor_convert", "tensor", "facts", "compiled", "legacy", "cuda", "fft"],
     ["linalg", "masked", "special"],
     ["nn.parameter", "serialization", "optim", "utils"],
-    ["nn", "func", "vision"],
+    ["nn", "optim.swa_utils", "func", "vision"],
     ["testing"],
     ["__init__"],
     ["training", "comparison", "cli", "__main__"],
