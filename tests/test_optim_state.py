@@ -145,6 +145,27 @@ def test_names_are_saved_and_kept() -> None:
     assert_same_outcome(script)
 
 
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate parameters")
+def test_a_parameter_listed_twice_has_its_last_number() -> None:
+    def script(T: ModuleType) -> Any:
+        p, q = leaf(T, 1.0), leaf(T, 2.0)
+        optimizer = make(T, "Adam", [p, q, q])
+        optimizer.step()
+        saved = optimizer.state_dict()
+        return list(saved["state"]), saved["param_groups"][0]["params"]
+
+    assert_same_outcome(script)
+
+
+def test_loading_adds_the_default_that_every_optimizer_has() -> None:
+    def script(T: ModuleType) -> Any:
+        optimizer = make(T, "LBFGS", [leaf(T, 1.0)])
+        optimizer.load_state_dict(optimizer.state_dict())
+        return optimizer.defaults, repr(optimizer)
+
+    assert_same_outcome(script)
+
+
 @over_the_optimizers
 def test_pickle_keeps_what_torch_keeps(name: str) -> None:
     def script(T: ModuleType) -> Any:

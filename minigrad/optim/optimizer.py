@@ -246,8 +246,7 @@ class Optimizer(OptimizerHooks):
         number: dict[Any, int] = {}
         groups, start = [], 0
         for group in self.param_groups:
-            for i, p in enumerate(group["params"], start):
-                number.setdefault(p, i)
+            number.update({p: i for i, p in enumerate(group["params"], start) if p not in number})  # of twins the last
             start += len(group["params"])
             packed = {name: value for name, value in group.items() if name != "params"}
             groups.append({**packed, "params": [number[p] for p in group["params"]]})
@@ -296,6 +295,7 @@ class Optimizer(OptimizerHooks):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._make_hooks()
+        self.defaults.setdefault("differentiable", False)
         for group in self.param_groups:
             for name, value in self.late_options.items():
                 group.setdefault(name, value)
