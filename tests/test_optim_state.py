@@ -274,6 +274,22 @@ def test_a_class_written_for_torch() -> None:
     assert_same_outcome(script)
 
 
+def test_what_a_users_step_counts_stays_what_it_is() -> None:
+    def script(T: ModuleType) -> Any:
+        class Counting(T.optim.Optimizer):
+            def step(self) -> None:
+                for p in self.param_groups[0]["params"]:
+                    self.state[p]["step"] = self.state[p].get("step", 0) + 1
+
+        optimizer = Counting([leaf(T, 1.0)], {})
+        optimizer.step()
+        optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+        optimizer.step()
+        return optimizer.state_dict()["state"]
+
+    assert_same_outcome(script)
+
+
 def test_a_class_of_two_methods() -> None:
     class Normed(minigrad.optim.SGD):
         """Steps of length lr t. Not elementwise, as the class it is made of is: large parameters must not be cut up."""
@@ -285,8 +301,8 @@ def test_a_class_of_two_methods() -> None:
             state["last"][...] = lr * state["step"] * g / xp.sqrt((g * g).sum())
             p -= state["last"]
 
-    p = minigrad.zeros(400_000, requires_grad=True)
-    p.grad = minigrad.ones(400_000)
+    p = minigrad.zeros(600_000, requires_grad=True)
+    p.grad = minigrad.ones(600_000)
     optimizer = Normed([p], lr=0.5)
     for _ in range(2):
         optimizer.step()
