@@ -286,6 +286,40 @@ def restarts(**options: Any) -> Callable[[ModuleType], Any]:
     return lambda T: T.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer(T), **({"T_0": 2} | options))
 
 
+def loaded(parts: int, into: int) -> Callable[[ModuleType], Any]:
+    """A chain that takes over the state of a longer or shorter one, or a function's schedule that of a chain."""
+
+    def script(T: ModuleType) -> Any:
+        S, o, other = T.optim.lr_scheduler, optimizer(T), optimizer(T)
+        chain = S.ChainedScheduler([S.ExponentialLR(o, 0.5) for _ in range(parts)])
+        o.step()
+        chain.step()
+        if into:
+            scheduler = S.ChainedScheduler([S.ExponentialLR(other, 0.25) for _ in range(into)])
+        else:
+            scheduler = S.LambdaLR(other, lambda t: 0.25)
+        try:
+            scheduler.load_state_dict(chain.state_dict())
+        except (KeyError, IndexError) as error:
+            return repr(error), scheduler.state_dict()
+        return scheduler.state_dict()
+
+    return script
+
+
+def whole_rates(T: ModuleType) -> Any:
+    """Rates given as whole numbers stay such, and print so, until a schedule changes them."""
+    S, seen = T.optim.lr_scheduler, []
+    for make in (lambda o: S.MultiStepLR(o, [2]), lambda o: S.StepLR(o, 2), lambda o: S.ConstantLR(o, 1.0)):
+        o = T.optim.SGD([T.ones(1, requires_grad=True)], lr=1)
+        scheduler = make(o)
+        for _ in range(3):
+            seen.append(repr(scheduler.get_last_lr()))
+            o.step()
+            scheduler.step()
+    return seen
+
+
 def without_momentum(make: Callable[[ModuleType, Any], Any]) -> Callable[[ModuleType], Any]:
     return lambda T: make(T.optim.lr_scheduler, T.optim.Adagrad([T.ones(1, requires_grad=True)]))
 
@@ -330,6 +364,10 @@ SCRIPTS: dict[str, Callable[[ModuleType], Any]] = {
     "cyclic without momentum": without_momentum(lambda S, o: S.CyclicLR(o, 0.1, 0.2)),
     "one cycle without momentum": without_momentum(lambda S, o: S.OneCycleLR(o, 0.1, 5)),
     "scale with state": scale_with_state,
+    "a longer chain's state": loaded(3, 2),
+    "a shorter chain's state": loaded(1, 2),
+    "a chain's state for a function": loaded(1, 0),
+    "whole rates": whole_rates,
     "fractions of epochs": fractions_of_epochs,
     "a step too many": a_step_too_many,
     "resumed cycles": resumed_cycles,

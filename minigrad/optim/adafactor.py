@@ -100,4 +100,4 @@ def _squares(a: Array, xp: Any) -> Array:
 
 
 def _root_mean_square(a: Array, xp: Any) -> Any:
-    return xp.sqrt(_squares(a, xp).sum()) * a.size**-0.5  # of nothing: a ZeroDivisionError, as in torch
+    return xp.sqrt(_squares(a, xp).sum()) * (1 / a.size**0.5)  # of nothing: a ZeroDivisionError, as in torch

@@ -75,6 +75,8 @@ class Muon(Optimizer):
         adjust_lr_fn: str | None,
         xp: Any,
     ) -> None:
+        if g.ndim != 2:  # of a group added later
+            raise ValueError(f"Param gradient must be a 2D matrix: it has shape {list(g.shape)}")
         B = state["momentum_buffer"]
         move_towards(B, g, 1 - momentum)
         if nesterov:

@@ -37,9 +37,10 @@ class _Combined(LRScheduler):
         return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        parts = state_dict["_schedulers"]
         super().load_state_dict({name: value for name, value in state_dict.items() if name != "_schedulers"})
-        for scheduler, saved in zip(self._schedulers, state_dict["_schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
+        for i, saved in enumerate(parts):
+            self._schedulers[i].load_state_dict(saved)
 
 
 class SequentialLR(_Combined):

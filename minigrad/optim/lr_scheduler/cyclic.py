@@ -113,9 +113,10 @@ class CyclicLR(_Cycling):
         return {**super().state_dict(), "_scale_fn_custom": kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        kept = state_dict["_scale_fn_custom"]
         super().load_state_dict({name: v for name, v in state_dict.items() if name != "_scale_fn_custom"})
-        if state_dict["_scale_fn_custom"] is not None:
-            self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])
+        if kept is not None:
+            self._scale_fn_custom.__dict__.update(kept)
 
 
 class OneCycleLR(_Cycling):

@@ -29,10 +29,11 @@ class _Functions(LRScheduler):
         return {**super().state_dict(), "lr_lambdas": saved}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        functions = state_dict["lr_lambdas"]
         self.__dict__.update({name: value for name, value in state_dict.items() if name != "lr_lambdas"})
-        for function, saved in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=False):
+        for i, saved in enumerate(functions):
             if saved is not None:
-                function.__dict__.update(saved)
+                self.lr_lambdas[i].__dict__.update(saved)
 
 
 class LambdaLR(_Functions):

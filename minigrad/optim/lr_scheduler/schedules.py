@@ -58,7 +58,7 @@ class MultiStepLR(_Factors):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self) -> float:
-        return self.gamma ** self.milestones[self.last_epoch]
+        return self.gamma ** self.milestones[self.last_epoch] if self.last_epoch in self.milestones else 1
 
     def _total_factor(self) -> float:
         return self.gamma ** bisect_right(sorted(self.milestones.elements()), self.last_epoch)
