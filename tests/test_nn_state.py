@@ -161,3 +161,173 @@ def test_extra_state():
         )
 
     same(program)
+
+
+# -- versions, requires_grad and hooks -------------------------------------------------------------------------------
+
+
+def loaded(change, module=None, **options):
+    """What loading the changed state dict of a net returns and leaves."""
+
+    def program(T):
+        make = module or net
+        given, model = make(T).state_dict(), make(T)
+        return attempt(lambda: str(model.load_state_dict(change(T, given), **options))), dict(model.state_dict())
+
+    return program
+
+
+def metadata(version):
+    """A batch norm's state without the count of batches, as a layout of this version."""
+
+    def change(T, state):
+        del state["num_batches_tracked"]
+        state._metadata = {"": {"version": version}}
+        return state
+
+    return change
+
+
+def batch_norm(T):
+    return T.nn.BatchNorm1d(2)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        loaded(lambda T, s: {**s, "num_batches_tracked": T.tensor([5])}, batch_norm),
+        loaded(lambda T, s: {**s, "num_batches_tracked": T.tensor([5, 6])}, batch_norm),
+        loaded(lambda T, s: {**s, "running_mean": T.ones(2, dtype=T.float64) / 3}, batch_norm),
+        loaded(lambda T, s: {**s, "num_batches_tracked": T.tensor(2.7)}, batch_norm),
+        loaded(lambda T, s: {**s, "bias": [1.0, 2.0]}, batch_norm),
+        loaded(lambda T, s: {**s, "bias": 3}, batch_norm, strict=False),
+        loaded(lambda T, s: {f"module.{k}": v for k, v in s.items()}, batch_norm),
+        loaded(metadata(1), batch_norm),
+        loaded(metadata(2), batch_norm),
+        loaded(metadata(2), batch_norm, strict=False),
+        loaded(lambda T, s: dict(s), batch_norm, assign=True),
+        loaded(lambda T, s: {**s, "weight": T.ones(2, dtype=T.int64)}, batch_norm),
+        loaded(lambda T, s: {**s, "weight": T.ones(2, dtype=T.int64)}, batch_norm, assign=True),
+        loaded(lambda T, s: {**s, "running_mean": T.ones(2, dtype=T.int64)}, batch_norm, assign=True),
+        loaded(lambda T, s: {**s, "weight": T.ones(3)}, batch_norm, assign=True, strict=False),
+        loaded(lambda T, s: {**s, "weight": T.ones(2, requires_grad=True) * 2}, batch_norm, assign=True),
+        loaded(lambda T, s: 3),
+        loaded(lambda T, s: list(s.items())),
+    ],
+)
+def test_entries_that_do_not_quite_fit(program):
+    same(program)
+
+
+def test_an_assigned_parameter_wants_a_gradient_as_the_one_before_it():
+    def program(T):
+        seen = []
+        for ours in (True, False):
+            for theirs in (True, False):
+                for keep_vars in (True, False):
+                    model, source = T.nn.Linear(2, 2), T.nn.Linear(2, 2).double()
+                    model.weight.requires_grad_(ours)
+                    source.weight.requires_grad_(theirs)
+                    model.load_state_dict(source.state_dict(keep_vars=keep_vars), assign=True)
+                    w = model.weight
+                    seen.append((w is source.weight, w.requires_grad, w.is_leaf, type(w).__name__, str(w.dtype)))
+                    seen.append((source.weight.requires_grad, w.data_ptr() == source.weight.data_ptr()))
+        return seen
+
+    same(program)
+
+
+def test_a_parameter_assigned_to_a_buffer():
+    def program(T):
+        model = T.nn.BatchNorm1d(2)
+        result = str(
+            model.load_state_dict({**model.state_dict(), "running_mean": T.nn.Parameter(T.ones(2))}, assign=True)
+        )
+        return result, sorted(model._parameters), sorted(model._buffers), list(model.state_dict())
+
+    same(program)
+
+
+def test_a_module_may_know_its_older_layouts():
+    def program(T):
+        seen = []
+
+        class Renamed(T.nn.Module):
+            _version = 3
+
+            def __init__(self):
+                super().__init__()
+                self.new = T.nn.Parameter(T.zeros(1))
+
+            def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors):
+                seen.append((prefix, dict(local_metadata), strict))
+                if local_metadata.get("version", 0) < 3 and prefix + "old" in state_dict:
+                    state_dict[prefix + "new"] = state_dict.pop(prefix + "old")
+                super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+
+        model = T.nn.Sequential(Renamed(), Renamed())
+        saved = model.state_dict()
+        old = type(saved)([("0.old", T.ones(1)), ("1.new", T.ones(1))])
+        results = [attempt(lambda s=s: str(model.load_state_dict(s))) for s in (saved, old, dict(old))]
+        old._metadata = type(saved)({"0": {"version": 2, "more": 1}, "1": {"version": 3}})
+        results += [attempt(lambda a=a: str(model.load_state_dict(old, assign=a))) for a in (False, True)]
+        return results, seen, list(old), dict(model.state_dict()), {k: dict(v) for k, v in saved._metadata.items()}
+
+    same(program)
+
+
+def test_hooks_of_saving_and_loading():
+    def program(T):
+        seen, model = [], net(T)
+        model[0].register_state_dict_pre_hook(lambda m, prefix, keep: seen.append((prefix, keep)))
+        model.register_state_dict_post_hook(lambda m, s, prefix, about: seen.append((list(s), prefix, dict(about))))
+        handle = model._register_state_dict_hook(lambda m, s, prefix, about: {**s, "added": 1})
+        seen.append(list(model.state_dict()))
+        handle.remove()
+        saved = model.state_dict(keep_vars=True)
+        del saved["0.bias"]
+        model.register_load_state_dict_pre_hook(
+            lambda m, s, prefix, about, strict, *lists: seen.append((prefix, strict))
+        )
+        model[0].register_load_state_dict_pre_hook(lambda m, s, prefix, *rest: s.update({f"{prefix}extra": T.ones(1)}))
+        results = [attempt(lambda: str(model.load_state_dict(saved)))]
+        model.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())
+        model.register_load_state_dict_post_hook(lambda m, keys: keys.unexpected_keys.clear())
+        return seen, [*results, attempt(lambda: str(model.load_state_dict(saved)))], list(saved)
+
+    same(program)
+
+
+def test_hooks_that_return_what_they_may_not():
+    def program(T):
+        first, second, third = (T.nn.Linear(1, 1) for _ in range(3))
+        first.register_state_dict_post_hook(lambda *args: {})
+        second.register_load_state_dict_post_hook(lambda *args: 1)
+        hook = lambda *args: None
+        third.register_state_dict_post_hook(hook)
+        actions = [first.state_dict, lambda: second.load_state_dict(second.state_dict())]
+        return [attempt(a) for a in [*actions, lambda: third._register_state_dict_hook(hook)]]
+
+    same(program)
+
+
+def test_buffers_that_are_not_saved():
+    def program(T):
+        model, seen = T.nn.Module(), []
+        model.register_buffer("hidden", T.ones(2), persistent=False)
+        model.register_buffer("shown", T.ones(2))
+        for state in ({"shown": T.zeros(2)}, {"hidden": T.zeros(2), "shown": T.zeros(2)}):
+            seen.append(
+                (attempt(lambda s=state: str(model.load_state_dict(s))), list(model.state_dict()), model.hidden)
+            )
+        model.register_buffer("hidden", T.ones(2))
+        model.shown = None
+        seen.append((list(model.state_dict()), attempt(lambda: str(model.load_state_dict({"shown": T.ones(2)})))))
+        model.late = T.nn.Buffer(T.ones(1), persistent=False)
+        model.late = T.zeros(3)
+        seen.append((list(model.state_dict()), [n for n, _ in model.named_buffers()]))
+        del model.late
+        model.late = T.nn.Buffer(T.ones(1))
+        return seen, list(model.state_dict())
+
+    same(program)

@@ -46,7 +46,7 @@ class ModuleHooks:
 
     def _add_hook(self, kind: str, hook: Any, prepend: bool = False, **marks: bool) -> RemovableHandle:
         """Put `hook` into the registry `kind`, and its id into the registries of those `marks` that are true."""
-        hooks = self.__dict__[kind]
+        hooks = getattr(self, kind)
         marked = [self.__dict__[f"{kind}_{mark}"] for mark, wanted in marks.items() if wanted]
         handle = RemovableHandle(hooks, extra_dict=marked)
         hooks[handle.id] = hook

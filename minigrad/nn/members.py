@@ -17,7 +17,7 @@ def typename(value: Any) -> str:
     """A value's type as error messages name it: "torch.FloatTensor", "int", "package.file.Class"."""
     if isinstance(value, Variable):
         return value.type()  # type: ignore[attr-defined]
-    kind = type(value)
+    kind = value if isinstance(value, type) else type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -70,7 +70,10 @@ class Members:
     def _check_name(self, kind: str, registry: str, name: Any) -> None:
         """Refuse what cannot name a new member of `registry`."""
         if registry not in self.__dict__:
-            raise AttributeError(f"cannot assign {kind} before Module.__init__() call: call super().__init__() first")
+            problem = f"cannot assign {kind} before Module.__init__() call"
+            if kind == "module":
+                problem = f"'{type(self).__name__}' object has no attribute '_modules'"
+            raise AttributeError(f"{problem}: call super().__init__() first")
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
         if hasattr(self, name) and name not in getattr(self, registry):
@@ -133,7 +136,7 @@ class Members:
 
     def __delattr__(self, name: str) -> None:
         for registry in REGISTRIES:
-            if name in self.__dict__[registry]:
+            if name in getattr(self, registry):
                 del self.__dict__[registry][name]
                 self._non_persistent_buffers_set.discard(name)
                 return
@@ -159,9 +162,9 @@ class Members:
             if child is not None:
                 yield from child.named_modules(seen, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self) -> Iterator[Any]:
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Any]:
         """This module and all below it."""
-        return (module for _, module in self.named_modules())
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Any]]:
         """The direct children, a shared one once."""
@@ -181,7 +184,7 @@ class Members:
         seen = set()
         places = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
         for where, module in places:
-            for name, member in module.__dict__[registry].items():
+            for name, member in getattr(module, registry).items():
                 if member is None or member in seen:
                     continue
                 if remove_duplicate:
@@ -217,6 +220,19 @@ class Members:
                 raise AttributeError(f"`{name}` is not an nn.Module: it is a {typename(child)}")
             module = child
         return module
+
+    def set_submodule(self, target: str, module: Any, strict: bool = False) -> None:
+        """Make `module` the one that `target`, a dotted name, leads to; with `strict` there must have been one."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Members):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        before = parent._attribute(name) if strict else getattr(parent, name, module)
+        if not isinstance(before, Members):
+            raise AttributeError(f"`{name}` is not an nn.Module: it is a {typename(before)}")
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter that `target`, a dotted name, leads to."""

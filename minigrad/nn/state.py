@@ -157,29 +157,13 @@ def load_own(
         about_self = (self,) if with_module else ()
         hook(*about_self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
     own = _own_state(self)
+    assign = bool(local_metadata.get("assign_to_params_buffers"))
     for name, tensor in own.items():
         key = prefix + name
-        if key not in state_dict:
-            missing_keys.append(key)
-            continue
-        value = state_dict[key]
-        if not isinstance(value, Variable):
-            error_msgs.append(
-                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
-                f"checkpoint but received {type(value)}"
-            )
-        elif is_lazy(tensor) and is_lazy(value):
-            continue
-        elif value.shape != tensor.array.shape:  # type: ignore[attr-defined]
-            error_msgs.append(
-                f"size mismatch for {key}: copying a param with shape torch.Size({list(value.array.shape)}) from "
-                f"checkpoint, the shape in current model is torch.Size({list(tensor.array.shape)})."
-            )
-        elif local_metadata.get("assign_to_params_buffers"):
-            _assign(self, name, tensor, value)
+        if key in state_dict:
+            error_msgs.extend(_load_tensor(self, name, tensor, key, state_dict[key], assign))
         else:
-            tensor.array[...] = backend.move(value.array, backend.device_of(tensor.array))
-            bump(tensor)
+            missing_keys.append(key)
     extra = prefix + EXTRA_STATE
     if type(self).set_extra_state is not set_extra_state:
         if extra in state_dict:
@@ -195,7 +179,40 @@ def load_own(
                 unexpected_keys.append(key)
 
 
+def _load_tensor(module: Module, name: str, own: Any, key: str, value: Any, assign: bool) -> list[str]:
+    """Take `value`, the entry `key`, into `own`, the member `name`; returns what is wrong, in one sentence, if so."""
+    if not isinstance(value, Variable):
+        return [
+            f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
+            f"checkpoint but received {type(value)}"
+        ]
+    if is_lazy(own) and is_lazy(value):
+        return []
+    given: Any = value
+    if not is_lazy(own) and own.array.ndim == 0 and given.shape == (1,):
+        given = given[0]  # so the first releases saved a number
+    if given.shape != own.array.shape:
+        return [
+            f"size mismatch for {key}: copying a param with shape torch.Size({list(given.array.shape)}) from "
+            f"checkpoint, the shape in current model is torch.Size({list(own.array.shape)})."
+        ]
+    try:
+        if assign:
+            _assign(module, name, own, given)
+        else:
+            own.array[...] = backend.move(given.array, backend.device_of(own.array))
+            bump(own)
+    except Exception as error:
+        return [
+            f'While copying the parameter named "{key}", whose dimensions in the model are {own.shape} and whose '
+            f"dimensions in the checkpoint are {given.shape}, an exception occurred : {error.args}."
+        ]
+    return []
+
+
 def _assign(module: Module, name: str, before: Any, value: Any) -> None:
-    if isinstance(before, Parameter) and not isinstance(value, Parameter):
-        value = Parameter(value, before.requires_grad)
+    """Make `value` the member `name`; a parameter wants a gradient if the one before it did."""
+    if isinstance(before, Parameter):
+        wanted = before.requires_grad
+        value = value.requires_grad_(wanted) if isinstance(value, Parameter) else Parameter(value, wanted)
     setattr(module, name, value)
