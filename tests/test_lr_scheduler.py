@@ -320,6 +320,12 @@ def whole_rates(T: ModuleType) -> Any:
     return seen
 
 
+def cycles_on_the_plateau(T: ModuleType) -> None:
+    o = optimizer(T)
+    cycles = T.optim.lr_scheduler.CyclicLR(o, 0.1, 0.2, mode="exp_range", cycle_momentum=False)
+    T.optim.lr_scheduler.ReduceLROnPlateau(o).load_state_dict(cycles.state_dict())
+
+
 def without_momentum(make: Callable[[ModuleType, Any], Any]) -> Callable[[ModuleType], Any]:
     return lambda T: make(T.optim.lr_scheduler, T.optim.Adagrad([T.ones(1, requires_grad=True)]))
 
@@ -348,6 +354,7 @@ SCRIPTS: dict[str, Callable[[ModuleType], Any]] = {
     "plateau metric": lambda T: T.optim.lr_scheduler.ReduceLROnPlateau(optimizer(T)).step("low"),
     "plateau without a metric": lambda T: T.optim.lr_scheduler.ReduceLROnPlateau(optimizer(T)).step(),
     "plateau epoch": lambda T: T.optim.lr_scheduler.ReduceLROnPlateau(optimizer(T)).step(1.0, epoch=3),
+    "plateau with another's state": cycles_on_the_plateau,
     "plateau tensor": lambda T: T.optim.lr_scheduler.ReduceLROnPlateau(optimizer(T)).step(T.tensor(1.0)),
     "equal metrics, min": equal_metrics("min"),
     "equal metrics, max": equal_metrics("max"),

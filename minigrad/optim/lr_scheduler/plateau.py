@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 from minigrad.optim.lr_scheduler.scheduler import EPOCH_DEPRECATED, LRScheduler, check_optimizer, rates, set_rate
 from minigrad.optim.optimizer import Optimizer
@@ -45,13 +45,22 @@ class ReduceLROnPlateau(LRScheduler):
         self.patience, self.cooldown, self.eps = patience, cooldown, eps
         self.last_epoch = 0
         self._last_lr = rates(optimizer)
+        self._set_bar(mode, threshold, threshold_mode)
+        self._reset()
+
+    def _set_bar(self, mode: str, threshold: float, threshold_mode: str) -> None:
+        """What counts as better."""
         if mode not in ("min", "max"):
             raise ValueError(f"mode {mode} is unknown!")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold mode {threshold_mode} is unknown!")
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
         self.mode_worse = math.inf if mode == "min" else -math.inf
-        self._reset()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken; ValueError if it is of another kind of schedule."""
+        super().load_state_dict(state_dict)
+        self._set_bar(self.mode, self.threshold, self.threshold_mode)
 
     def _reset(self) -> None:
         """Forget the metrics seen so far."""
