@@ -301,8 +301,8 @@ def test_a_class_of_two_methods() -> None:
             state["last"][...] = lr * state["step"] * g / xp.sqrt((g * g).sum())
             p -= state["last"]
 
-    p = minigrad.zeros(400_000, requires_grad=True)
-    p.grad = minigrad.ones(400_000)
+    p = minigrad.zeros(600_000, requires_grad=True)
+    p.grad = minigrad.ones(600_000)
     optimizer = Normed([p], lr=0.5)
     for _ in range(2):
         optimizer.step()

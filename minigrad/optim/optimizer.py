@@ -11,13 +11,12 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.mode import enable_grad
-from minigrad.autograd.promotion import shape_error
 from minigrad.autograd.trace import caller
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import Array, np
+from minigrad.optim.flat import FEW, Plan, update_joined
 from minigrad.optim.hooks import OptimizerHooks
-
-CHUNK = 1 << 18  # bytes: an update's arrays and temporaries of this size stay in a core's cache together
+from minigrad.optim.loop import update_one
 
 
 class Optimizer(OptimizerHooks):
@@ -62,6 +61,7 @@ class Optimizer(OptimizerHooks):
             )
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
+        self._plans: dict[int, Plan] = {}
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -89,72 +89,29 @@ class Optimizer(OptimizerHooks):
             with enable_grad():
                 loss = closure()
         place = caller()  # for the error about a parameter that backward still needed
-        for group in self.param_groups:
+        for number, group in enumerate(self.param_groups):
             params = [p for p in group["params"] if p.gradient is not None]
             if group.get("capturable") or group.get("differentiable"):
                 _refuse(group, params, self.on_device)
-            options = {name: as_number(group[name]) for name in self._update_names if name != "xp"}
+            options = {name: None if name == "xp" else as_number(group[name]) for name in self._update_names}
             for p in params:
-                if "xp" in self._update_names:
-                    options["xp"] = backend.module_of(p.array)
-                self._update_parameter(p, group, options)
                 p.counter[:] = p.counter[0] + 1, place
+            wanted = group.get("foreach")  # None: where it is faster
+            if self.elementwise and (len(params) >= FEW if wanted is None else wanted):
+                params = update_joined(self, number, group, params, options)
+            for p in params:
+                state = self._arrays_of(p, group)
+                self._keep(p, update_one(self, p.array, p.gradient.array, state, group, options))
         return loss
 
-    def _update_parameter(self, p: Any, group: dict[str, Any], options: dict[str, Any]) -> None:
-        """Run `update` on the arrays of one parameter, of its gradient and of its state."""
-        array, g = p.array, p.gradient.array
-        if group.get("maximize"):
-            g = -g
+    def _arrays_of(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
+        """The arrays of the state of `p`, which is made if there is none."""
         state = self.state.get(p)
-        if not state and self._init_names is not None:
+        if not state:
+            if self._init_names is None:
+                return {}
             state = self._first_state(p, group)
-        arrays: dict[str, Any] = {}
-        if state:
-            arrays = {name: v.array for name, v in state.items() if isinstance(v, Variable)}
-            if "step" in arrays:
-                count = arrays["step"]
-                count += 1  # in place: it is the array of state["step"]
-                arrays["step"] = count.item()
-        known = len(arrays)
-        try:
-            if array.nbytes >= 2 * CHUNK and self.elementwise and self._same_layout(array, g, arrays):
-                self._update_in_pieces(array, g, arrays, options)
-            else:
-                self.update(array, g, arrays, **options)
-        except ValueError as error:
-            raise shape_error(type(self).__name__, [*arrays.values(), g, array], error) from None
-        if len(arrays) > known:
-            self._keep(p, {name: a for name, a in arrays.items() if not state or state.get(name) is None})
-
-    def _update_in_pieces(self, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]) -> None:
-        """`update` on corresponding stretches of memory, one after the other.
-
-        Temporaries of a whole update of 4M elements go through main memory at every operation; in pieces they stay in
-        the cache (Adam 17 -> 10 ms).
-        """
-        order: Any = "C" if p.flags.c_contiguous else "F"
-        flat = {name: a.reshape(-1, order=order) for name, a in state.items() if name not in self.numbers}
-        numbers = {name: state[name] for name in self.numbers if name in state and name != "step"}
-        flat_p, flat_g = p.reshape(-1, order=order), g.reshape(-1, order=order)
-        length, pieces = CHUNK // p.itemsize, []
-        for start in range(0, p.size, length):
-            part = slice(start, start + length)
-            own = {name: number.copy() for name, number in numbers.items()}  # each piece changes them in the same way
-            pieces.append({**state, **own, **{name: a[part] for name, a in flat.items()}})
-            self.update(flat_p[part], flat_g[part], pieces[-1], **options)
-        for name, number in numbers.items():
-            number[...] = pieces[-1][name]
-        for name in pieces[0].keys() - state.keys():
-            state[name] = np.concatenate([piece[name] for piece in pieces]).reshape(p.shape, order=order)
-
-    def _same_layout(self, p: Array, g: Array, state: dict[str, Any]) -> bool:
-        """True if `p`, `g` and the arrays of the state lie in memory without gaps and in the same order."""
-        arrays = [g, *[a for name, a in state.items() if name not in self.numbers]]
-        return p.flags.forc and all(
-            type(a) is np.ndarray and a.shape == p.shape and a.strides == p.strides and a.dtype == p.dtype
-            for a in arrays
-        )
+        return {name: v.array for name, v in state.items() if isinstance(v, Variable)}
 
     def _first_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         """The state before the first step."""
@@ -166,9 +123,10 @@ class Optimizer(OptimizerHooks):
 
     def _keep(self, p: Any, arrays: dict[str, Any]) -> dict[str, Any]:
         """Add arrays to the state of `p`, as tensors."""
-        state = self.state[p]
+        state = self.state[p] if arrays else {}
         for name, value in arrays.items():
-            state[name] = _as_tensor(value) if name in self.numbers else wrap(backend.as_array(value))
+            if state.get(name) is None:
+                state[name] = _as_tensor(value) if name in self.numbers else wrap(backend.as_array(value))
         return state
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -294,6 +252,7 @@ class Optimizer(OptimizerHooks):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._plans = {}
         self._make_hooks()
         self.defaults.setdefault("differentiable", False)
         for group in self.param_groups:
