@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import minigrad
+from minigrad.autograd.op import Op
 from tests.lockstep import leaf, same
 
 
@@ -56,6 +57,30 @@ def test_a_gradient_is_not_the_memory_that_a_hook_saw_or_returned():
         return constant, seen, x.grad, w.grad
 
     same(program)
+
+
+def test_a_gradient_is_not_the_memory_that_a_hook_of_a_node_saw():
+    def program(T):
+        x, seen = leaf(T, 1.0, 2.0), []
+        y = x * 2
+        y.grad_fn.register_hook(lambda grad_inputs, grad_outputs: seen.append(grad_inputs[0]))
+        y.sum().backward()
+        (x * 3).sum().backward()
+        return seen, x.grad
+
+    same(program)
+
+
+def test_a_gradient_is_not_the_memory_that_an_op_of_several_outputs_passed_on():
+    @Op(many=True)
+    def copies(*operands):
+        return [a.copy() for a in operands]
+
+    copies.derivative(operands=lambda g: g)
+    a, b, g = leaf(minigrad, 1.0, 2.0), leaf(minigrad, 3.0, 4.0), minigrad.ones(2)
+    minigrad.autograd.backward(copies(a, b), [g, g])
+    a.grad.mul_(10)
+    assert g.tolist() == b.grad.tolist() == [1, 1]
 
 
 def test_gradients_under_create_graph_are_copies():

@@ -81,8 +81,8 @@ def walk(
     edges: Sequence[Edge | None] = roots
     results, g = gradients, None
     for node in (*order, None):
-        # Deliver `results`, which the node before computed from `g`, to the ends of its `edges`. A rule returns `g`
-        # itself, a view, or a new array, which a leaf may keep.
+        # Deliver `results`, which the node before computed from `g` (a list for several outputs), to the ends of its
+        # `edges`. A rule returns `g` itself, a view, or a new array, which a leaf may keep.
         for edge, result in zip(edges, results):
             if edge is None:
                 continue
@@ -105,7 +105,8 @@ def walk(
                     if key in capture or key in first:
                         capture[key] = run_tensor_hooks(key.meta, total, create_graph)
                 elif key.meta is None:
-                    fresh = key in owned or (g is not None and result is not g and result.base is None)
+                    new = g is not None and result is not g and result.base is None
+                    fresh = key in owned or (new and (type(g) is not list or all(result is not one for one in g)))
                     accumulate(key, total, create_graph, fresh)
                 else:
                     accumulate_with_hooks(key, run_tensor_hooks(key.meta, total, create_graph), create_graph)
@@ -119,9 +120,9 @@ def walk(
             if g is not None and (node.hooks is not None or node in capture):
                 grads = g = _arrival(node, 0, g, capture, runs, hooked, create_graph)
         else:
-            grads, g = [arrived.pop(_key((node, i)), None) for i in range(node.outputs)], None
+            grads = g = [arrived.pop(_key((node, i)), None) for i in range(node.outputs)]
             if node.hooks is not None or capture:
-                grads = [_arrival(node, i, gi, capture, runs, hooked, create_graph) for i, gi in enumerate(grads)]
+                grads = g = [_arrival(node, i, gi, capture, runs, hooked, create_graph) for i, gi in enumerate(g)]
         if not runs:
             edges = results = ()
             continue
@@ -129,7 +130,7 @@ def walk(
         if node.hooks is None and watcher is None:
             results = node.apply_graph(grads) if create_graph else node.apply(grads)
         else:
-            results = run_watched(node, grads, create_graph, watcher)
+            results, g = run_watched(node, grads, create_graph, watcher), None  # a hook may hold what it was shown
         if not keep_graph:
             node.release()
 

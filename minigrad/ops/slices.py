@@ -63,7 +63,8 @@ def index_select(input, dim: int, index, *, xp):
 def add_slices(input, dim: int, index, shape: tuple, *, xp):
     """Zeros of `shape` with the slices of `input` added at `index` along `dim`: the adjoint of `index_select`."""
     where = _where(normalize_dim(dim, len(shape)), index)
-    return places.added(_whole(input), where, shape or (1,), xp).reshape(shape)
+    out = places.added(_whole(input), where, shape or (1,), xp)
+    return out if shape else out.reshape(())
 
 
 index_select.derivative(input=lambda g, dim, index, input_shape: add_slices(g, dim, index, input_shape))
