@@ -372,9 +372,9 @@ def backward_source(d: Declaration) -> str:
         text(f"{_tuple(names)} = node.constants")
     text("edges = node.edges")
     text(f"{_tuple([f'{o}_shape' for o in shape_names(d)])} = node.shapes")
+    if any("needs" in rule.names for rule in d.rules.values()):
+        text("needs = tuple([edge is not None for edge in edges])")
     if d.joint is not None:
-        if "needs" in d.joint.names:
-            text("needs = tuple([edge is not None for edge in edges])")
         text(f"{_tuple([f'{o}_grad' for o in operands])} = joint_rule({', '.join(['g', *d.joint.names])})")
     elif d.variadic:
         text(f"return {d.variadic}_rule({', '.join(['g', *d.rules[d.variadic].names])})")

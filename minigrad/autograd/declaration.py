@@ -59,7 +59,9 @@ class Declaration:
     def can_save(self, name: str) -> bool:
         """True if a rule may name `name`."""
         known = {p.name for p in self.params} | {f"{p}_shape" for p in self.operands} | set(self.outputs) | {"xp"}
-        return name in known or (name == "cache" and self.cache) or (name == "needs" and self.joint is not None)
+        if name == "needs":
+            return self.joint is not None or self.variadic is not None
+        return name in known or (name == "cache" and self.cache)
 
 
 class Rule:

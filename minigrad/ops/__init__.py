@@ -112,6 +112,8 @@ from minigrad.ops.random import *
 from minigrad.ops.random import __all__ as _random
 from minigrad.ops.ranges import *
 from minigrad.ops.ranges import __all__ as _ranges
+from minigrad.ops.recurrent import *
+from minigrad.ops.recurrent import __all__ as _recurrent
 from minigrad.ops.reduce import *
 from minigrad.ops.reduce import __all__ as _reduce
 from minigrad.ops.replaced import *
@@ -199,6 +201,7 @@ __all__ = [
     *_quantiles,
     *_random,
     *_ranges,
+    *_recurrent,
     *_reduce,
     *_replaced,
     *_rounding,

@@ -1,4 +1,4 @@
-"""Recurrent layers, stacked and in both directions, composed of one step a time.
+"""Recurrent layers, stacked and in both directions: each direction of each is one op, `ops.recurrent_layer`.
 
 For every layer and direction: weight_ih and bias_ih act on the input, weight_hh and bias_hh on the state of the step
 before; their rows are those of the gates, one block of `hidden_size` after the other, in the order in which the steps
@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, ClassVar
+from typing import Any
 
 from minigrad import backend
+from minigrad.kernels.recurrent import GATES, STATES, Layer
 from minigrad.nn import functional as F
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.utils.rnn import PackedSequence
 from minigrad.ops import create
-from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.join import cat, stack
+from minigrad.ops.recurrent import State, recurrent_layer
 from minigrad.ops.slices import index_select
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
-State = tuple[Any, ...]  # what one direction of one layer carries from step to step, each (N, hidden_size)
-
-
-GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}  # blocks of rows in the weights
-
 
 class RNNBase(Module):
     """What the three have in common. All parameters start uniform on +-1/sqrt(hidden_size)."""
-
-    states: ClassVar[int] = 1  # tensors in a state
 
     def __init__(
         self,
@@ -80,6 +74,10 @@ class RNNBase(Module):
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
+    @property
+    def _states(self) -> int:
+        return STATES[self.mode]
+
     def _suffixes(self, layer: int) -> list[str]:
         """What is put after the names of the parameters of each direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"][: self._directions]
@@ -93,10 +91,6 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Does nothing: torch moves the parameters together in GPU memory here."""
 
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
-        """The next state, whose first part is the output, from `x`, the input's part of it, and the state before."""
-        raise NotImplementedError(f'Module [{self._get_name()}] is missing the required "forward" function')
-
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(output, last state) for `input` (T, N, input_size), (N, T, input_size) if batch_first, or (T, input_size).
 
@@ -105,6 +99,8 @@ class RNNBase(Module):
         hidden_size, but for the second of that pair. For a PackedSequence so is the output, and the last state is that
         of each sequence's last element.
         """
+        if type(self) is RNNBase:
+            return super().forward(input, hx)  # there is none
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         self._check_input(input)
@@ -116,59 +112,49 @@ class RNNBase(Module):
         if hx is not None:
             hx = self._batched(hx, batched)
         initial = self._initial_states(hx, input, input.size(1))
-        output, last = self._run(input, initial)
+        steps, batch, features = input.array.shape
+        if not steps:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+        rows = input.reshape(steps * batch, features)
+        output, last = self._run(rows, initial, (batch,) * steps)
+        output = output.view(steps, batch, output.size(1))
         if not batched:
             output, last = output.squeeze(1), [part.squeeze(1) for part in last]
         elif self.batch_first:
             output = output.transpose(0, 1)
-        return output, (tuple(last) if self.states > 1 else last[0])
+        return output, (tuple(last) if self._states > 1 else last[0])
 
     def _forward_packed(self, packed: PackedSequence, hx: Any) -> Any:
         data, batch_sizes, order, back = packed
-        sizes = batch_sizes.tolist()
+        sizes = tuple(batch_sizes.tolist())
         self._check_features(data, 2)
         if hx is not None:
-            parts = [hx] if self.states == 1 else hx
+            parts = [hx] if self._states == 1 else hx
             hx = [part if order is None else index_select(part, 1, order) for part in parts]
         output, last = self._run(data, self._initial_states(hx, data, sizes[0]), sizes)
         if back is not None:
             last = [index_select(part, 1, back) for part in last]
-        return PackedSequence(output, batch_sizes, order, back), (tuple(last) if self.states > 1 else last[0])
+        return PackedSequence(output, batch_sizes, order, back), (tuple(last) if self._states > 1 else last[0])
 
-    def _run(self, x: Any, initial: list[State], sizes: list[int] | None = None) -> tuple[Any, list[Any]]:
-        """All layers over a sequence (T, N, features), or a packed one: the last one's outputs and last states."""
-        last: list[State] = []
+    def _run(self, x: Any, initial: list[State], sizes: tuple[int, ...]) -> tuple[Any, list[Any]]:
+        """All layers over the rows of all steps: the last one's outputs, and the last states of all."""
+        last: list[list[Any]] = []
         for layer in range(self.num_layers):
             outputs = []
             for suffix in self._suffixes(layer):
-                backwards = suffix.endswith("reverse")
-                sequence, state = self._run_direction(x, initial[len(last)], suffix, backwards, sizes)
-                outputs.append(sequence)
+                how = Layer(self.mode, sizes, suffix.endswith("reverse"), self.bias)
+                out, *state = recurrent_layer(x, *initial[len(last)], *self._weights(suffix), layer=how)
+                outputs.append(out)
                 last.append(state)
             x = cat(outputs, -1) if self.bidirectional else outputs[0]
             if self.dropout and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, self.training)
         return x, [stack(parts) for parts in zip(*last)]
 
-    def _run_direction(
-        self, x: Any, state: State, suffix: str, backwards: bool, sizes: list[int] | None
-    ) -> tuple[Any, State]:
-        """One layer in one direction: its outputs (T, N, hidden_size), or packed, and its last state."""
-        weight_hh, bias_hh = getattr(self, "weight_hh" + suffix), getattr(self, "bias_hh" + suffix, None)
-        weight_ih, bias_ih = getattr(self, "weight_ih" + suffix), getattr(self, "bias_ih" + suffix, None)
-        weight_hr = getattr(self, "weight_hr" + suffix, None)
-        x = F.linear(x, weight_ih, bias_ih)
-
-        def step(x: Any, state: State) -> State:
-            return self.step(x, state, weight_hh, bias_hh, weight_hr)
-
-        if sizes is not None:
-            return (_packed_backwards if backwards else _packed_forwards)(step, x.split(sizes), state)
-        steps, outputs = x.unbind(0), []
-        for part in reversed(steps) if backwards else steps:
-            state = step(part, state)
-            outputs.append(state[0])
-        return stack(outputs[::-1] if backwards else outputs), state
+    def _weights(self, suffix: str) -> list[Any]:
+        """The parameters of one direction of one layer, in the order of `Weights`."""
+        names = ["weight_ih", "weight_hh"] + ["bias_ih", "bias_hh"] * self.bias + ["weight_hr"] * bool(self.proj_size)
+        return [getattr(self, name + suffix) for name in names]
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -202,26 +188,26 @@ class RNNBase(Module):
         """The first state of every layer and direction: the parts of `hx`, whose shapes are checked, or zeros."""
         front = (self.num_layers * self._directions, batch)
         shapes: list[tuple[int, ...]] = [
-            (*front, size) for size in (self.proj_size or self.hidden_size, self.hidden_size)[: self.states]
+            (*front, size) for size in (self.proj_size or self.hidden_size, self.hidden_size)[: self._states]
         ]
         if hx is None:
             device = backend.device_of(input.array)
             hx = [create.zeros(shape, dtype=input.dtype, device=device) for shape in shapes]
         for i, (part, shape) in enumerate(zip(hx, shapes)):
             if part.array.shape != shape:
-                which = f"hidden[{i}]" if self.states > 1 else "hidden"
+                which = f"hidden[{i}]" if self._states > 1 else "hidden"
                 raise RuntimeError(f"Expected {which} size {shape}, got {list(part.array.shape)}")
         return list(zip(*[part.unbind(0) for part in hx]))
 
     def _batched(self, hx: Any, batched: bool) -> list[Any]:
         """The parts of `hx`; those of an unbatched input get their batch of one."""
-        parts = [hx] if self.states == 1 else list(hx)
+        parts = [hx] if self._states == 1 else list(hx)
         ndims = [part.dim() for part in parts]
         if any(n != (3 if batched else 2) for n in ndims):
             wanted = "batched 3-D" if batched else "unbatched 2-D"
-            names = "hx and cx should" if self.states > 1 else "hx should"
+            names = "hx and cx should" if self._states > 1 else "hx should"
             got = ", ".join(f"{n}-D" for n in ndims)
-            got = f"({got}) tensors" if self.states > 1 else f"{got} tensor"
+            got = f"({got}) tensors" if self._states > 1 else f"{got} tensor"
             raise RuntimeError(f"For {wanted} input, {names} also be {3 if batched else 2}-D but got {got}")
         return parts if batched else [part.unsqueeze(1) for part in parts]
 
@@ -240,31 +226,6 @@ class RNNBase(Module):
         if self.bidirectional:
             parts.append("bidirectional=True")
         return ", ".join(parts)
-
-
-def _packed_forwards(step: Any, steps: Any, state: State) -> tuple[Any, State]:
-    """Over parts of ever fewer sequences. The state of those that end is put aside, the shortest first."""
-    outputs, ended = [], []
-    for x in steps:
-        left = x.size(0)
-        if left < state[0].size(0):
-            ended.append([part[left:] for part in state])
-            state = tuple(part[:left] for part in state)
-        state = step(x, state)
-        outputs.append(state[0])
-    return cat(outputs), tuple(cat(parts) for parts in zip(state, *reversed(ended)))
-
-
-def _packed_backwards(step: Any, steps: Any, initial: State) -> tuple[Any, State]:
-    """From the last part to the first, of ever more sequences. Those that join bring their first state."""
-    outputs, state = [], tuple(part[:0] for part in initial)
-    for x in reversed(steps):
-        present, size = state[0].size(0), x.size(0)
-        if size > present:
-            state = tuple(cat([part, first[present:size]]) for part, first in zip(state, initial))
-        state = step(x, state)
-        outputs.append(state[0])
-    return cat(outputs[::-1]), state
 
 
 def _refuse_projection(options: dict[str, Any]) -> None:
@@ -314,10 +275,6 @@ class RNN(RNNBase):
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, *args, **kwargs)
         self.nonlinearity = nonlinearity
 
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
-        total = x + F.linear(state[0], weight_hh, bias_hh)
-        return (tanh(total) if self.nonlinearity == "tanh" else F.relu(total),)
-
 
 class LSTM(RNNBase):
     """Long short-term memory (Hochreiter and Schmidhuber 1997): gates i, f, o and candidate g from x and h; see
@@ -326,17 +283,8 @@ class LSTM(RNNBase):
     c' = f c + i g, h' = o tanh(c'). With a `proj_size` h' is multiplied by a matrix weight_hr, proj_size rows high.
     """
 
-    states = 2
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
-
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
-        h, c = state
-        i, f, g, o = (x + F.linear(h, weight_hh, bias_hh)).chunk(4, -1)
-        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        h = sigmoid(o) * tanh(c)
-        return (h if weight_hr is None else F.linear(h, weight_hr)), c
 
 
 class GRU(RNNBase):
@@ -348,11 +296,3 @@ class GRU(RNNBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         _refuse_projection(kwargs)
         super().__init__("GRU", *args, **kwargs)
-
-    def step(self, x: Any, state: State, weight_hh: Any, bias_hh: Any, weight_hr: Any = None) -> State:
-        (h,) = state
-        x_r, x_z, x_n = x.chunk(3, -1)
-        h_r, h_z, h_n = F.linear(h, weight_hh, bias_hh).chunk(3, -1)
-        r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
-        n = tanh(x_n + r * h_n)
-        return (n + z * (h - n),)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 from minigrad import backend
-from minigrad.nn import functional as F
+from minigrad.kernels.recurrent import STATES
 from minigrad.nn import init
 from minigrad.nn.module import Module
-from minigrad.nn.modules.rnn import GRU, LSTM, RNN
 from minigrad.nn.parameter import Parameter
 from minigrad.ops import create
+from minigrad.ops.recurrent import CELLS
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
 
 class RNNCellBase(Module):
-    """One step of the layer `layer`. All parameters start uniform on +-1/sqrt(hidden_size)."""
+    """One step of a recurrent layer. All parameters start uniform on +-1/sqrt(hidden_size)."""
 
-    layer: ClassVar[Any]
+    mode: str
 
     def __init__(
         self,
@@ -60,37 +60,23 @@ class RNNCellBase(Module):
             input = input.unsqueeze(0)
         if hx is None:
             shape, device = (input.size(0), self.hidden_size), backend.device_of(input.array)
-            state = (create.zeros(shape, dtype=input.dtype, device=device),) * self.layer.states
+            state = (create.zeros(shape, dtype=input.dtype, device=device),) * STATES[self.mode]
         else:
-            parts = hx if self.layer.states > 1 else (hx,)
+            parts = hx if STATES[self.mode] > 1 else (hx,)
             state = tuple(part if batched else part.unsqueeze(0) for part in parts)
-        self._check_sizes(input, state)
-        x = F.linear(input, self.weight_ih, self.bias_ih)
-        state = self.layer.step(self, x, state, self.weight_hh, self.bias_hh)
-        if not batched:
-            state = tuple(part.squeeze(0) for part in state)
-        return state if self.layer.states > 1 else state[0]
+        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        new = CELLS[self.mode](input, state if len(state) > 1 else state[0], *weights)
+        if batched:
+            return new
+        return new.squeeze(0) if len(state) == 1 else tuple(part.squeeze(0) for part in new)
 
     def _check(self, input: Any, hx: Any) -> None:
         given = {"input": input}
         if hx is not None:
-            given |= {f"hx[{i}]": part for i, part in enumerate(hx)} if self.layer.states > 1 else {"hidden": hx}
+            given |= {f"hx[{i}]": part for i, part in enumerate(hx)} if STATES[self.mode] > 1 else {"hidden": hx}
         for name, tensor in given.items():
             if tensor.dim() not in (1, 2):
                 raise ValueError(f"{self._get_name()}: Expected {name} to be 1D or 2D, got {tensor.dim()}D instead")
-
-    def _check_sizes(self, input: Any, state: tuple[Any, ...]) -> None:
-        if input.size(1) != self.input_size:
-            raise RuntimeError(f"input has inconsistent input_size: got {input.size(1)} expected {self.input_size}")
-        for i, part in enumerate(state):
-            if part.size(0) != input.size(0):
-                raise RuntimeError(
-                    f"Input batch size {input.size(0)} doesn't match hidden{i or ''} batch size {part.size(0)}"
-                )
-            if part.size(1) != self.hidden_size:
-                raise RuntimeError(
-                    f"hidden{i or ''} has inconsistent hidden_size: got {part.size(1)}, expected {self.hidden_size}"
-                )
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -104,8 +90,6 @@ class RNNCellBase(Module):
 class RNNCell(RNNCellBase):
     """One step of `RNN`: h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu of it."""
 
-    layer = RNN
-
     def __init__(
         self,
         input_size: int,
@@ -118,6 +102,10 @@ class RNNCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
+    @property
+    def mode(self) -> str:  # type: ignore[override]  # the nonlinearity may be changed
+        return f"RNN_{self.nonlinearity.upper()}"
+
     def forward(self, input: Any, hx: Any = None) -> Any:
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}\nit is 'tanh' or 'relu'")
@@ -127,7 +115,7 @@ class RNNCell(RNNCellBase):
 class LSTMCell(RNNCellBase):
     """One step of `LSTM`, from (h, c) to (h', c')."""
 
-    layer = LSTM
+    mode = "LSTM"
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
@@ -138,7 +126,7 @@ class LSTMCell(RNNCellBase):
 class GRUCell(RNNCellBase):
     """One step of `GRU`."""
 
-    layer = GRU
+    mode = "GRU"
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None

@@ -1,0 +1,257 @@
+"""One direction of a recurrent layer over a whole sequence, and its derivative: loops of a few calls a step.
+
+The rows of all steps lie one after the other in one array, so products that do not depend on the step before are one
+product for the sequence: the input's part of the gates, and in the derivative everything but the way back in time. In
+a packed sequence the steps have ever fewer rows, those of the sequences that have not ended. Of a state the first n
+rows take part in a step of n rows; so those of ended sequences keep their last state, and from the other end those
+that have yet to begin their first.
+
+`ops.recurrent` composes the same of single cells, which is the specification.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Array = Any
+
+GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}  # blocks of rows in the weights
+STATES = {"LSTM": 2, "GRU": 1, "RNN_TANH": 1, "RNN_RELU": 1}  # arrays that a step hands on to the next
+
+
+class Layer(NamedTuple):
+    """What is said of a layer beside its arrays, which come in the order: input, state, weights (see `Weights`)."""
+
+    cell: str
+    sizes: tuple[int, ...]  # the rows of each step
+    backwards: bool
+    bias: bool
+
+    def steps(self) -> list[tuple[slice, int]]:
+        """The rows of each step and their number, in the order in which the steps are taken."""
+        steps, start = [], 0
+        for n in self.sizes:
+            steps.append((slice(start, start + n), n))
+            start += n
+        return steps[::-1] if self.backwards else steps
+
+    def split(self, operands: Any) -> tuple[Any, Any, Weights]:
+        """(input, state, weights)."""
+        first = 1 + STATES[self.cell]
+        weights = list(operands[first:])
+        if not self.bias:
+            weights[2:2] = [None, None]
+        return operands[0], operands[1:first], Weights(*weights)
+
+
+class Weights(NamedTuple):
+    """weight_ih (G*H, I), weight_hh (G*H, P), bias_ih and bias_hh (G*H,), weight_hr (P, H) if states are projected."""
+
+    ih: Array
+    hh: Array
+    bias_ih: Array = None
+    bias_hh: Array = None
+    hr: Array = None
+
+
+class Trace(NamedTuple):
+    """What the derivative needs of a run, for the rows of all steps."""
+
+    gates: Array  # (rows, G, H), after their nonlinearity
+    h: Array  # (rows, P), before the step
+    more: tuple[Array, ...]
+
+
+def run(operands: Any, layer: Layer, xp: Any) -> tuple[list[Array], Trace]:
+    """[outputs (rows, P), last h (N, P), for LSTM last c (N, H)] and what the derivative needs."""
+    x, state, w = layer.split(operands)
+    gates = x.dot(w.ih.T)
+    if layer.bias:
+        gates += w.bias_ih if layer.cell == "GRU" else w.bias_ih + w.bias_hh
+    gates = gates.reshape(len(x), GATES[layer.cell], gates.shape[1] // GATES[layer.cell])
+    state = [part.copy() for part in state]
+    out = xp.empty((len(x), state[0].shape[1]), x.dtype)
+    trace = _FORWARD[layer.cell](out, gates, state, w, layer, xp)
+    return [out, *state], trace
+
+
+def run_back(
+    grads: Any, operands: Any, layer: Layer, trace: Trace, needs: tuple[bool, ...], xp: Any
+) -> tuple[Array | None, ...]:
+    """The gradients of all operands that need one, given those of `run`'s outputs, each an array or None."""
+    x, state, w = layer.split(operands)
+    g_out, *g_state = grads
+    state = [xp.zeros_like(part) if g is None else g.copy() for g, part in zip(g_state, state, strict=True)]
+    g_gates, g_hidden, g_hr = _BACK[layer.cell](g_out, state, w, layer, trace, xp)
+    wide = _flat(g_gates)
+    from_h = wide if g_hidden is g_gates else _flat(g_hidden)
+    need_x, need_ih, need_hh = needs[0], *needs[1 + len(state) :][:2]
+    gradients = [
+        wide.dot(w.ih) if need_x else None,
+        *state,
+        wide.T.dot(x) if need_ih else None,
+        from_h.T.dot(trace.h) if need_hh else None,
+    ]
+    if layer.bias:
+        gradients.append(of_ih := wide.sum(0))
+        gradients.append(of_ih.copy() if from_h is wide else from_h.sum(0))
+    return (*gradients, g_hr) if w.hr is not None else tuple(gradients)
+
+
+def _flat(gates: Array) -> Array:
+    """(rows, G, H) as (rows, G*H)."""
+    rows, g, h = gates.shape
+    return gates.reshape(rows, g * h)
+
+
+# -- long short-term memory --------------------------------------------------------------------------------------------
+
+
+def _lstm(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer, xp: Any) -> Trace:
+    """Gates i, f, o = sigmoid and g = tanh; c' = f c + i g; h' = o tanh(c'), or its projection.
+
+    As sigmoid(z) = (1 + tanh(z/2)) / 2 one tanh serves all four: the halves go into the sums beforehand.
+    """
+    h, c = state
+    half = xp.asarray([[0.5], [0.5], [1], [0.5]], gates.dtype)
+    rest = 1 - half
+    gates *= half
+    hh = (w.hh.reshape(4, -1, h.shape[1]) * half[:, :, None]).reshape(w.hh.shape).T
+    before, cells = xp.empty_like(out), xp.empty((len(out), c.shape[1]), c.dtype)
+    curved = xp.empty_like(cells)  # tanh(c')
+    whole = out if w.hr is None else xp.empty_like(cells)
+    for rows, n in layer.steps():
+        now, past, cell = gates[rows], h[:n], c[:n]
+        before[rows], cells[rows] = past, cell
+        now += past.dot(hh).reshape(now.shape)
+        xp.tanh(now, out=now)
+        now *= half
+        now += rest
+        i, f, g, o = (now[:, k] for k in range(4))
+        cell *= f
+        cell += i * g
+        whole[rows] = o * xp.tanh(cell, out=curved[rows])
+        past[...] = whole[rows] if w.hr is None else whole[rows].dot(w.hr.T)
+        if w.hr is not None:
+            out[rows] = past
+    return Trace(gates, before, (cells, curved, whole))
+
+
+def _lstm_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer, trace: Trace, xp: Any) -> Any:
+    """Of h' and c': the slopes of the gates' sums, first for all steps at once as if each gradient were 1."""
+    g_h, g_c = state
+    cells, curved, whole = trace.more
+    i, f, g, o = (trace.gates[:, k] for k in range(4))
+    slopes = xp.empty_like(trace.gates)
+    flat = _flat(slopes)
+    for k, (of_gate, times) in enumerate(
+        ((i * (1 - i), g), (f * (1 - f), cells), (1 - g * g, i), (o * (1 - o), curved))
+    ):
+        xp.multiply(of_gate, times, out=slopes[:, k])
+    of_cell = o * (1 - curved * curved)
+    projected = None if w.hr is None else xp.empty_like(trace.h)
+    for rows, n in reversed(layer.steps()):
+        gh, gc, now = g_h[:n], g_c[:n], slopes[rows]
+        if g_out is not None:
+            gh += g_out[rows]
+        whole_g = gh
+        if projected is not None:
+            projected[rows] = gh
+            whole_g = gh.dot(w.hr)
+        gc += whole_g * of_cell[rows]
+        now[:, :3] *= gc[:, None]
+        now[:, 3] *= whole_g
+        gc *= f[rows]
+        gh[...] = flat[rows].dot(w.hh)
+    return slopes, slopes, None if projected is None else projected.T.dot(whole)
+
+
+# -- gated recurrent unit ----------------------------------------------------------------------------------------------
+
+
+def _gru(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer, xp: Any) -> Trace:
+    """Gates r, z = sigmoid; candidate n = tanh(x_n + r h_n); h' = n + z (h - n)."""
+    (h,) = state
+    gates[:, :2] *= 0.5
+    half = xp.asarray([[0.5], [0.5], [1]], gates.dtype)
+    hh = (w.hh.reshape(3, -1, h.shape[1]) * half[:, :, None]).reshape(w.hh.shape).T
+    bias = (w.bias_hh.reshape(3, -1) * half).reshape(-1) if layer.bias else None
+    before, candidates = xp.empty_like(out), xp.empty_like(out)
+    for rows, n in layer.steps():
+        now, past = gates[rows], h[:n]
+        before[rows] = past
+        from_h = past.dot(hh)
+        if bias is not None:
+            from_h += bias
+        from_h = from_h.reshape(now.shape)
+        sigmoids, new = now[:, :2], now[:, 2]
+        sigmoids += from_h[:, :2]
+        xp.tanh(sigmoids, out=sigmoids)
+        sigmoids *= 0.5
+        sigmoids += 0.5
+        candidates[rows] = from_h[:, 2]
+        new += now[:, 0] * from_h[:, 2]
+        xp.tanh(new, out=new)
+        past -= new
+        past *= now[:, 1]
+        past += new
+        out[rows] = past
+    return Trace(gates, before, (candidates,))
+
+
+def _gru_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer, trace: Trace, xp: Any) -> Any:
+    (g_h,) = state
+    (candidates,) = trace.more
+    r, z, n = (trace.gates[:, k] for k in range(3))
+    slopes, from_h = xp.empty_like(trace.gates), xp.empty_like(trace.gates)
+    flat = _flat(from_h)
+    xp.multiply(r * (1 - r), candidates, out=slopes[:, 0])
+    xp.multiply(z * (1 - z), trace.h - n, out=slopes[:, 1])
+    xp.multiply(1 - z, 1 - n * n, out=slopes[:, 2])
+    for rows, count in reversed(layer.steps()):
+        gh, now = g_h[:count], slopes[rows]
+        if g_out is not None:
+            gh += g_out[rows]
+        now[:, 1:] *= gh[:, None]
+        now[:, 0] *= now[:, 2]
+        from_h[rows] = now
+        from_h[rows, 2] *= r[rows]
+        gh *= z[rows]
+        gh += flat[rows].dot(w.hh)
+    return slopes, from_h, None
+
+
+# -- the plain recurrent layer -----------------------------------------------------------------------------------------
+
+
+def _rnn(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer, xp: Any) -> Trace:
+    """h' = tanh(x + W h), or relu of it."""
+    (h,) = state
+    before = xp.empty_like(out)
+    for rows, n in layer.steps():
+        now, past = gates[rows, 0], h[:n]
+        before[rows] = past
+        now += past.dot(w.hh.T)
+        if layer.cell == "RNN_TANH":
+            xp.tanh(now, out=now)
+        else:
+            xp.maximum(now, 0, out=now)
+        out[rows] = past[...] = now
+    return Trace(gates, before, ())
+
+
+def _rnn_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer, trace: Trace, xp: Any) -> Any:
+    (g_h,) = state
+    h = trace.gates
+    slopes = 1 - h * h if layer.cell == "RNN_TANH" else (h > 0).astype(h.dtype)
+    for rows, n in reversed(layer.steps()):
+        gh, now = g_h[:n], slopes[rows, 0]
+        if g_out is not None:
+            gh += g_out[rows]
+        now *= gh
+        gh[...] = now.dot(w.hh)
+    return slopes, slopes, None
+
+
+_FORWARD = {"LSTM": _lstm, "GRU": _gru, "RNN_TANH": _rnn, "RNN_RELU": _rnn}
+_BACK = {"LSTM": _lstm_back, "GRU": _gru_back, "RNN_TANH": _rnn_back, "RNN_RELU": _rnn_back}
