@@ -6,6 +6,9 @@ a packed sequence the steps have ever fewer rows, those of the sequences that ha
 rows take part in a step of n rows; so those of ended sequences keep their last state, and from the other end those
 that have yet to begin their first.
 
+The gates lie apart, (G, rows, H), so that what is done to one of them at a step is done to memory without gaps. Only
+their gradients end up side by side, (rows, G*H), as factors of products over all gates.
+
 `ops.recurrent` composes the same of single cells, which is the specification.
 """
 
@@ -57,7 +60,7 @@ class Weights(NamedTuple):
 class Trace(NamedTuple):
     """What the derivative needs of a run, for the rows of all steps."""
 
-    gates: Array  # (rows, G, H), after their nonlinearity
+    gates: Array  # (G, rows, H), after their nonlinearity
     h: Array  # (rows, P), before the step
     more: tuple[Array, ...]
 
@@ -65,10 +68,10 @@ class Trace(NamedTuple):
 def run(operands: Any, layer: Layer, xp: Any) -> tuple[list[Array], Trace]:
     """[outputs (rows, P), last h (N, P), for LSTM last c (N, H)] and what the derivative needs."""
     x, state, w = layer.split(operands)
-    gates = x.dot(w.ih.T)
+    g = GATES[layer.cell]
+    gates = xp.matmul(xp.ascontiguousarray(x), _by_gate(w.ih, g).swapaxes(1, 2))
     if layer.bias:
-        gates += w.bias_ih if layer.cell == "GRU" else w.bias_ih + w.bias_hh
-    gates = gates.reshape(len(x), GATES[layer.cell], gates.shape[1] // GATES[layer.cell])
+        gates += _by_gate(w.bias_ih if layer.cell == "GRU" else w.bias_ih + w.bias_hh, g)[:, None]
     state = [part.copy() for part in state]
     out = xp.empty((len(x), state[0].shape[1]), x.dtype)
     trace = _FORWARD[layer.cell](out, gates, state, w, layer, xp)
@@ -82,26 +85,37 @@ def run_back(
     x, state, w = layer.split(operands)
     g_out, *g_state = grads
     state = [xp.zeros_like(part) if g is None else g.copy() for g, part in zip(g_state, state, strict=True)]
-    g_gates, g_hidden, g_hr = _BACK[layer.cell](g_out, state, w, layer, trace, xp)
-    wide = _flat(g_gates)
-    from_h = wide if g_hidden is g_gates else _flat(g_hidden)
+    from_x, from_h, g_hr = _BACK[layer.cell](g_out, state, w, layer, trace, xp)
     need_x, need_ih, need_hh = needs[0], *needs[1 + len(state) :][:2]
     gradients = [
-        wide.dot(w.ih) if need_x else None,
+        from_x.dot(w.ih) if need_x else None,
         *state,
-        wide.T.dot(x) if need_ih else None,
+        from_x.T.dot(x) if need_ih else None,
         from_h.T.dot(trace.h) if need_hh else None,
     ]
     if layer.bias:
-        gradients.append(of_ih := wide.sum(0))
-        gradients.append(of_ih.copy() if from_h is wide else from_h.sum(0))
+        gradients.append(of_ih := from_x.sum(0))
+        gradients.append(of_ih.copy() if from_h is from_x else from_h.sum(0))
     return (*gradients, g_hr) if w.hr is not None else tuple(gradients)
 
 
-def _flat(gates: Array) -> Array:
-    """(rows, G, H) as (rows, G*H)."""
-    rows, g, h = gates.shape
-    return gates.reshape(rows, g * h)
+def _by_gate(weight: Array, gates: int) -> Array:
+    """(G*H, ...) as (G, H, ...)."""
+    return weight.reshape(gates, len(weight) // gates, *weight.shape[1:])
+
+
+class _Beside:
+    """Room for gates (G, rows, H) side by side, `flat` (rows, G*H)."""
+
+    def __init__(self, gates: Array, xp: Any) -> None:
+        g, rows, h = gates.shape
+        self.gates = xp.empty((rows, g, h), gates.dtype)
+        self.flat = self.gates.reshape(rows, g * h)
+
+    def put(self, rows: slice, gates: Array) -> Array:
+        """Put those of some rows in their place; returns them side by side."""
+        self.gates[rows] = gates.swapaxes(0, 1)
+        return self.flat[rows]
 
 
 # -- long short-term memory --------------------------------------------------------------------------------------------
@@ -113,27 +127,27 @@ def _lstm(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer
     As sigmoid(z) = (1 + tanh(z/2)) / 2 one tanh serves all four: the halves go into the sums beforehand.
     """
     h, c = state
-    half = xp.asarray([[0.5], [0.5], [1], [0.5]], gates.dtype)
+    half = xp.asarray([0.5, 0.5, 1, 0.5], gates.dtype).reshape(4, 1, 1)
     rest = 1 - half
     gates *= half
-    hh = (w.hh.reshape(4, -1, h.shape[1]) * half[:, :, None]).reshape(w.hh.shape).T
+    hh = xp.ascontiguousarray((_by_gate(w.hh, 4) * half).swapaxes(1, 2))
     before, cells = xp.empty_like(out), xp.empty((len(out), c.shape[1]), c.dtype)
     curved = xp.empty_like(cells)  # tanh(c')
-    whole = out if w.hr is None else xp.empty_like(cells)
+    whole = out if w.hr is None else xp.empty_like(cells)  # h' before it is projected
     for rows, n in layer.steps():
-        now, past, cell = gates[rows], h[:n], c[:n]
+        now, past, cell = gates[:, rows], h[:n], c[:n]
         before[rows], cells[rows] = past, cell
-        now += past.dot(hh).reshape(now.shape)
+        now += xp.matmul(past, hh)
         xp.tanh(now, out=now)
         now *= half
         now += rest
-        i, f, g, o = (now[:, k] for k in range(4))
+        i, f, g, o = now
         cell *= f
         cell += i * g
-        whole[rows] = o * xp.tanh(cell, out=curved[rows])
-        past[...] = whole[rows] if w.hr is None else whole[rows].dot(w.hr.T)
+        xp.multiply(o, xp.tanh(cell, out=curved[rows]), out=whole[rows])
         if w.hr is not None:
-            out[rows] = past
+            out[rows] = whole[rows].dot(w.hr.T)
+        past[...] = out[rows]
     return Trace(gates, before, (cells, curved, whole))
 
 
@@ -141,17 +155,17 @@ def _lstm_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer
     """Of h' and c': the slopes of the gates' sums, first for all steps at once as if each gradient were 1."""
     g_h, g_c = state
     cells, curved, whole = trace.more
-    i, f, g, o = (trace.gates[:, k] for k in range(4))
+    i, f, g, o = trace.gates
     slopes = xp.empty_like(trace.gates)
-    flat = _flat(slopes)
     for k, (of_gate, times) in enumerate(
         ((i * (1 - i), g), (f * (1 - f), cells), (1 - g * g, i), (o * (1 - o), curved))
     ):
-        xp.multiply(of_gate, times, out=slopes[:, k])
+        xp.multiply(of_gate, times, out=slopes[k])
     of_cell = o * (1 - curved * curved)
     projected = None if w.hr is None else xp.empty_like(trace.h)
+    side = _Beside(slopes, xp)
     for rows, n in reversed(layer.steps()):
-        gh, gc, now = g_h[:n], g_c[:n], slopes[rows]
+        gh, gc, now = g_h[:n], g_c[:n], slopes[:, rows]
         if g_out is not None:
             gh += g_out[rows]
         whole_g = gh
@@ -159,11 +173,11 @@ def _lstm_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer
             projected[rows] = gh
             whole_g = gh.dot(w.hr)
         gc += whole_g * of_cell[rows]
-        now[:, :3] *= gc[:, None]
-        now[:, 3] *= whole_g
+        now[:3] *= gc
+        now[3] *= whole_g
         gc *= f[rows]
-        gh[...] = flat[rows].dot(w.hh)
-    return slopes, slopes, None if projected is None else projected.T.dot(whole)
+        gh[...] = side.put(rows, now).dot(w.hh)
+    return side.flat, side.flat, None if projected is None else projected.T.dot(whole)
 
 
 # -- gated recurrent unit ----------------------------------------------------------------------------------------------
@@ -172,28 +186,27 @@ def _lstm_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer
 def _gru(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer, xp: Any) -> Trace:
     """Gates r, z = sigmoid; candidate n = tanh(x_n + r h_n); h' = n + z (h - n)."""
     (h,) = state
-    gates[:, :2] *= 0.5
-    half = xp.asarray([[0.5], [0.5], [1]], gates.dtype)
-    hh = (w.hh.reshape(3, -1, h.shape[1]) * half[:, :, None]).reshape(w.hh.shape).T
-    bias = (w.bias_hh.reshape(3, -1) * half).reshape(-1) if layer.bias else None
+    half = xp.asarray([0.5, 0.5, 1], gates.dtype).reshape(3, 1, 1)
+    gates *= half
+    hh = xp.ascontiguousarray((_by_gate(w.hh, 3) * half).swapaxes(1, 2))
+    bias = _by_gate(w.bias_hh, 3)[:, None] * half if layer.bias else None
     before, candidates = xp.empty_like(out), xp.empty_like(out)
     for rows, n in layer.steps():
-        now, past = gates[rows], h[:n]
+        now, past = gates[:, rows], h[:n]
         before[rows] = past
-        from_h = past.dot(hh)
+        from_h = xp.matmul(past, hh)
         if bias is not None:
             from_h += bias
-        from_h = from_h.reshape(now.shape)
-        sigmoids, new = now[:, :2], now[:, 2]
-        sigmoids += from_h[:, :2]
+        sigmoids, new = now[:2], now[2]
+        sigmoids += from_h[:2]
         xp.tanh(sigmoids, out=sigmoids)
         sigmoids *= 0.5
         sigmoids += 0.5
-        candidates[rows] = from_h[:, 2]
-        new += now[:, 0] * from_h[:, 2]
+        candidates[rows] = from_h[2]
+        new += now[0] * from_h[2]
         xp.tanh(new, out=new)
         past -= new
-        past *= now[:, 1]
+        past *= now[1]
         past += new
         out[rows] = past
     return Trace(gates, before, (candidates,))
@@ -202,23 +215,20 @@ def _gru(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer,
 def _gru_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer, trace: Trace, xp: Any) -> Any:
     (g_h,) = state
     (candidates,) = trace.more
-    r, z, n = (trace.gates[:, k] for k in range(3))
-    slopes, from_h = xp.empty_like(trace.gates), xp.empty_like(trace.gates)
-    flat = _flat(from_h)
-    xp.multiply(r * (1 - r), candidates, out=slopes[:, 0])
-    xp.multiply(z * (1 - z), trace.h - n, out=slopes[:, 1])
-    xp.multiply(1 - z, 1 - n * n, out=slopes[:, 2])
+    r, z, n = trace.gates
+    slopes = xp.stack([r * (1 - r) * candidates, z * (1 - z) * (trace.h - n), (1 - z) * (1 - n * n)])
+    from_x, from_h = _Beside(slopes, xp), _Beside(slopes, xp)
     for rows, count in reversed(layer.steps()):
-        gh, now = g_h[:count], slopes[rows]
+        gh, now = g_h[:count], slopes[:, rows]
         if g_out is not None:
             gh += g_out[rows]
-        now[:, 1:] *= gh[:, None]
-        now[:, 0] *= now[:, 2]
-        from_h[rows] = now
-        from_h[rows, 2] *= r[rows]
+        now[1:] *= gh
+        now[0] *= now[2]
+        from_x.put(rows, now)
+        now[2] *= r[rows]
         gh *= z[rows]
-        gh += flat[rows].dot(w.hh)
-    return slopes, from_h, None
+        gh += from_h.put(rows, now).dot(w.hh)
+    return from_x.flat, from_h.flat, None
 
 
 # -- the plain recurrent layer -----------------------------------------------------------------------------------------
@@ -229,7 +239,7 @@ def _rnn(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer,
     (h,) = state
     before = xp.empty_like(out)
     for rows, n in layer.steps():
-        now, past = gates[rows, 0], h[:n]
+        now, past = gates[0, rows], h[:n]
         before[rows] = past
         now += past.dot(w.hh.T)
         if layer.cell == "RNN_TANH":
@@ -242,10 +252,10 @@ def _rnn(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer,
 
 def _rnn_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer, trace: Trace, xp: Any) -> Any:
     (g_h,) = state
-    h = trace.gates
+    h = trace.gates[0]
     slopes = 1 - h * h if layer.cell == "RNN_TANH" else (h > 0).astype(h.dtype)
     for rows, n in reversed(layer.steps()):
-        gh, now = g_h[:n], slopes[rows, 0]
+        gh, now = g_h[:n], slopes[rows]
         if g_out is not None:
             gh += g_out[rows]
         now *= gh
