@@ -11,11 +11,12 @@ what users replace, load or add between steps is seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minigrad import backend
+from minigrad.autograd.variable import Variable
 from minigrad.backend import Array, np
 from minigrad.optim.loop import count_up
 
@@ -38,7 +39,12 @@ def update_joined(
         return params
     if plan.arrays and not plan.bundles:
         return params
-    names, arrays = _present(optimizer, params)
+    nothing: dict[str, Any] = {}
+    states = [optimizer.state.get(p, nothing) for p in params]
+    values = [v for state in states for v in state.values()]
+    if not all(issubclass(kind, Variable) for kind in set(map(type, values))):
+        return params  # a number or None instead of a tensor
+    names, arrays = list(map(tuple, states)), [p.array for p in params] + [v.array for v in values]
     if not plan.arrays:
         plan.make(optimizer, group, names, arrays)
     elif not (names == plan.names and _same(arrays, plan.arrays)):
@@ -47,12 +53,20 @@ def update_joined(
     gradients = [p.gradient.array for p in params]
     if not plan.owners.isdisjoint(map(_owner, gradients)):
         return params
-    left = [params[i] for i in plan.left]
+    done: set[int] = set()
     for bundle in plan.bundles:
-        members = [params[i] for i in bundle.places]
-        if not bundle.update(optimizer, group, members, [gradients[i] for i in bundle.places], options):
-            left += members
-    return left
+        if bundle.update(optimizer, group, [gradients[i] for i in bundle.places], options):
+            done.update(bundle.places)
+    return [p for i, p in enumerate(params) if i not in done]
+
+
+class Member(NamedTuple):
+    """A parameter, its place among those of the step, its array, and those of its state."""
+
+    place: int
+    p: Any
+    array: Array
+    state: dict[str, Array]
 
 
 class Plan:
@@ -64,7 +78,6 @@ class Plan:
         self.arrays: list[Array] = []  # theirs, then those of their state
         self.owners: set[int] = set()  # of these arrays
         self.bundles: list[Bundle] = []
-        self.left: list[int] = []  # places in `params` of those that go one by one
 
     def make(
         self, optimizer: Optimizer, group: dict[str, Any], names: list[tuple[str, ...]], arrays: list[Array]
@@ -74,31 +87,24 @@ class Plan:
         self.owners = set(map(_owner, arrays))
         apart = len(self.owners) == len(arrays) and UNKNOWN not in self.owners
         self.owners.add(UNKNOWN)
-        most = SMALL if apart else -1
         least = 2 if group.get("foreach") else FEW
-        alike: dict[Any, list[int]] = {}
-        states, rest = [], iter(arrays[len(names) :])
-        for i, (p, own) in enumerate(zip(self.params, names)):
-            states.append({name: next(rest) for name in own})
-            kind = _kind(p.array, states[i], optimizer.numbers) if p.array.nbytes <= most else None
-            alike.setdefault(kind, []).append(i)
-        self.left = alike.pop(None, [])
-        for kind in alike.values():
-            for places in _cut(kind, arrays):
-                if len(places) < least:
-                    self.left += places
-                else:
-                    members = [arrays[i] for i in places], [states[i] for i in places]
-                    self.bundles.append(Bundle(places, *members, optimizer.numbers))
+        alike: dict[Any, list[Member]] = {}
+        rest = iter(arrays[len(names) :])
+        for place, (p, own) in enumerate(zip(self.params, names)):
+            member = Member(place, p, p.array, {name: next(rest) for name in own})
+            kind = _kind(optimizer, member) if apart and p.array.nbytes <= SMALL else None
+            if kind is not None:
+                alike.setdefault(kind, []).append(member)
+        for members in alike.values():
+            self.bundles += [Bundle(run, optimizer.numbers) for run in _runs(members) if len(run) >= least]
 
 
 class Bundle:
     """Parameters of one dtype and device with the same names in their state, and a buffer for each of their arrays."""
 
-    def __init__(
-        self, places: list[int], arrays: list[Array], states: list[dict[str, Array]], numbers: tuple[str, ...]
-    ) -> None:
-        self.places, self.arrays = places, arrays
+    def __init__(self, members: list[Member], numbers: tuple[str, ...]) -> None:
+        places, params, arrays, states = zip(*members)
+        self.places, self.params, self.arrays = places, params, arrays
         self.xp = backend.module_of(arrays[0])
         self.shapes = [a.shape for a in arrays]
         self.counts = [state["step"] for state in states if "step" in state]
@@ -108,12 +114,7 @@ class Bundle:
         self.state = {name: Joined(self.xp, [s[name] for s in states]) for name in states[0] if name not in numbers}
 
     def update(
-        self,
-        optimizer: Optimizer,
-        group: dict[str, Any],
-        members: list[Any],
-        gradients: list[Array],
-        options: dict[str, Any],
+        self, optimizer: Optimizer, group: dict[str, Any], gradients: list[Array], options: dict[str, Any]
     ) -> bool:
         """Gather, update, scatter; False if gradients or numbers of the state do not allow it this time."""
         if not self._ready(gradients):
@@ -137,7 +138,7 @@ class Bundle:
             for number in own:
                 number[...] = state[name]
         if len(state) > known:
-            self._add(optimizer, members, state)
+            self._add(optimizer, state)
         return True
 
     def _ready(self, gradients: list[Array]) -> bool:
@@ -150,21 +151,21 @@ class Bundle:
             and all(len({number.tobytes() for number in own}) == 1 for own in self.numbers.values())
         )
 
-    def _add(self, optimizer: Optimizer, members: list[Any], state: dict[str, Array]) -> None:
+    def _add(self, optimizer: Optimizer, state: dict[str, Array]) -> None:
         """Cut up what `update` has added to the state."""
         for name in state.keys() - self.state.keys() - self.numbers.keys() - {"step"}:
             parts = [self.xp.empty_like(a) for a in self.arrays]
             whole = Joined(self.xp, parts)
             whole.buffer[...] = state[name]
             whole.scatter()
-            for p, part in zip(members, parts):
+            for p, part in zip(self.params, parts):
                 optimizer._keep(p, {name: part})
 
 
 class Joined:
     """A buffer with room for `arrays`, which are row-major, end to end."""
 
-    def __init__(self, xp: Any, arrays: list[Array]) -> None:
+    def __init__(self, xp: Any, arrays: Sequence[Array]) -> None:
         self.xp, self.arrays = xp, arrays
         self.buffer = xp.empty(sum(a.size for a in arrays), arrays[0].dtype)
         ends = np.cumsum([a.size for a in arrays]).tolist()
@@ -178,45 +179,37 @@ class Joined:
             array[...] = part
 
 
-def _present(optimizer: Optimizer, params: list[Any]) -> tuple[list[tuple[str, ...]], list[Array]]:
-    """The names in the state of each parameter; the arrays of all parameters and then of all states."""
-    nothing: dict[str, Any] = {}
-    states = [optimizer.state.get(p, nothing) for p in params]
-    values = [v for state in states for v in state.values()]
-    return list(map(tuple, states)), [p.array for p in params] + [v.array for v in values]
-
-
 def _same(some: list[Any], others: list[Any]) -> bool:
     return len(some) == len(others) and all(map(is_, some, others))
 
 
-def _kind(array: Array, state: dict[str, Array], numbers: tuple[str, ...]) -> Any:
-    """What members of a bundle have in common. None for those with arrays that are not row-major, differ in shape or
-    dtype, or are numbers kept on a GPU, not worth waiting for."""
+def _kind(optimizer: Optimizer, member: Member) -> Any:
+    """What members of a bundle have in common. None for those without the state they should have, with arrays that are
+    not row-major or differ in shape or dtype, or with numbers kept on a GPU, not worth waiting for."""
+    _, _, array, state = member
+    if not state and optimizer._init_names is not None:
+        return None
     cls = type(array)
-    kind: list[Any] = [cls, array.dtype]
     for name, a in (("", array), *state.items()):
-        if name in numbers:
+        if name in optimizer.numbers:
             if type(a) is not np.ndarray or a.ndim:
                 return None
-            kind += [name, a.dtype]
-        elif type(a) is cls and a.shape == array.shape and a.dtype == array.dtype and a.flags.c_contiguous:
-            kind += [name]
-        else:
+        elif not (type(a) is cls and a.shape == array.shape and a.dtype == array.dtype and a.flags.c_contiguous):
             return None
-    return *kind, None if cls is np.ndarray else array.device.id
+    numbers = [a.dtype for name, a in state.items() if name in optimizer.numbers]
+    return cls, array.dtype, None if cls is np.ndarray else array.device.id, *state, *numbers
 
 
-def _cut(places: list[int], arrays: list[Array]) -> Iterator[list[int]]:
-    """Runs of the places, of at most BUNDLE bytes each."""
-    run: list[int] = []
+def _runs(members: list[Member]) -> Iterator[list[Member]]:
+    """The members in runs of at most BUNDLE bytes."""
+    run: list[Member] = []
     filled = 0
-    for i in places:
-        filled += arrays[i].nbytes
-        if filled > BUNDLE and run:
+    for member in members:
+        filled += member.array.nbytes
+        if filled > BUNDLE:
             yield run
-            run, filled = [], arrays[i].nbytes
-        run.append(i)
+            run, filled = [], member.array.nbytes
+        run.append(member)
     yield run
 
 
