@@ -183,6 +183,7 @@ def test_lbfgs_finds_the_minimum_of_a_function_that_is_hard_on_descent() -> None
 
 LBFGS_SCRIPTS: dict[str, Callable[[ModuleType], Any]] = {
     "two groups": lambda T: T.optim.LBFGS([{"params": [T.ones(1, requires_grad=True)]} for _ in range(2)]),
+    "a group added": lambda T: a_group_added(T),
     "no closure": lambda T: T.optim.LBFGS([T.ones(1, requires_grad=True)]).step(),
     "another line search": lambda T: Descent(T, bowl, "float64", line_search_fn="golden").step().item(),
     "repr": lambda T: repr(Descent(T, bowl, "float64", max_iter=7).optimizer),
@@ -192,6 +193,12 @@ LBFGS_SCRIPTS: dict[str, Callable[[ModuleType], Any]] = {
     "nan": lambda T: np.isnan(numbers(Descent(T, lambda T, p: (p * np.nan).sum(), "float64").step())).tolist(),
     "hooks": lambda T: hooked(T),
 }
+
+
+def a_group_added(T: ModuleType) -> None:
+    run = Descent(T, bowl, "float64")
+    run.optimizer.add_param_group({"params": []})
+    run.step()
 
 
 def hooked(T: ModuleType) -> list[str]:

@@ -55,6 +55,8 @@ class LBFGS(Optimizer):
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """Several iterations; returns the loss before them."""
+        if len(self.param_groups) != 1:
+            raise AssertionError(f"Expected exactly one param_group, but got {len(self.param_groups)}")
         group = self.param_groups[0]
         lr, most, tolerance = as_number(group["lr"]), group["max_eval"], group["tolerance_change"]
         state = self.state[group["params"][0]]

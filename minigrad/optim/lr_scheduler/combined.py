@@ -105,5 +105,5 @@ def _step_back(schedulers: Sequence[Any]) -> None:
     for scheduler in schedulers:
         if hasattr(scheduler, "_schedulers"):
             _step_back(scheduler._schedulers)
-        else:
+        elif hasattr(scheduler, "last_epoch"):
             scheduler.last_epoch -= 1
