@@ -273,7 +273,7 @@ _ALL = [
     *_many("BatchNorm2d(4, momentum=0.3, bias=False)\n GroupNorm(2, 4, bias=False)", IMAGES, since="2.13"),
     *_many("BatchNorm1d(4)", (5, 4)),
     *_many("BatchNorm1d(4)", (5, 4, 3)),
-    *_many("BatchNorm3d(4)", (2, 4, 2, 2, 2)),
+    *_many("BatchNorm3d(4)\n SyncBatchNorm(4, momentum=None)", (2, 4, 2, 2, 2)),
     *_many("CrossMapLRN2d(3)\n CrossMapLRN2d(2, alpha=0.3, beta=0.5, k=2)", IMAGES),
     # embedding and recurrence
     *_many("Embedding(7, 3)\n Embedding(7, 3, padding_idx=-2)", (4, 5), indices={0: 7}),
@@ -324,7 +324,6 @@ _ALL = [
     *_many("Transformer(4, 2, 1, 2, 8, 0.2, batch_first=True)", (3, 2, 4), (3, 5, 4)),
     # containers
     *_many("Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))", (5, 4)),
-    *_many("DataParallel(nn.Linear(4, 3))", (5, 4)),
     # losses
     *_many("AdaptiveLogSoftmaxWithLoss(8, 10, [2, 5], 2.0, head_bias=True)", (4, 8), (4,), indices={1: 10}),
     *_many(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -44,6 +45,132 @@ def test_values_under_a_seed(name, shape):
     same(program, rtol=1e-5 if name == "orthogonal_" else 1e-7)
 
 
+# -- every function, to the bit ----------------------------------------------------------------------------------------
+
+SHAPES = [(5, 7), (7, 5), (6, 6), (1, 3), (2, 3, 2), (3, 4, 2, 2), (17, 33)]
+FIXED = ("constant_", "ones_", "zeros_", "eye_", "dirac_")  # those that draw nothing
+
+
+def filled(name, *args, shapes=SHAPES, dtype="float32", **options):
+    """Tensors of several shapes filled from the default generator and from another one, and what both give next."""
+
+    def program(T):
+        T.manual_seed(7)
+        own, results = T.Generator().manual_seed(3), []
+        for shape in shapes:
+            for generator in (None,) if name in FIXED else (None, own):
+                t = T.zeros(shape, dtype=getattr(T, dtype)).requires_grad_()
+                given = options if generator is None else {**options, "generator": generator}
+                results.append(attempt(functools.partial(getattr(T.nn.init, name), t, *args, **given)))
+                results.append(results[-1] is t)
+        return results, T.rand(2), T.rand(2, generator=own)
+
+    return program
+
+
+EXACT = [
+    ("uniform_",), ("uniform_", -1, 2), ("uniform_", 2, -1), ("normal_",), ("normal_", 1, 2), ("normal_", 0, 0),
+    ("normal_", 0, -1), ("constant_", 2.5), ("ones_",), ("zeros_",), ("xavier_uniform_",), ("xavier_uniform_", 0.3),
+    ("xavier_normal_", 2), ("eye_",), ("dirac_",), ("dirac_", 2), ("trunc_normal_",), ("trunc_normal_", 0, 1, -1, 1),
+    ("trunc_normal_", 0.5, 0.02), ("trunc_normal_", 0, 1, 1, 3), ("trunc_normal_", 0, 1, 2, 3),
+    ("trunc_normal_", 1, 2, -3, 0.5), ("trunc_normal_", 0, 1, -5, -3), ("trunc_normal_", 5, 1, -2, 2),
+    *((f"kaiming_{kind}_", *more) for kind in ("uniform", "normal") for more in
+      ((), (0.3,), (-1, "fan_out"), (math.sqrt(5), "FAN_IN"), (0, "fan_out", "relu"), (0, "fan_in", "tanh"),
+       (0, "fan_in", "selu"), (0, "fan", "relu"), (0, "fan_in", "square"), (0, "fan", "square"), ("x",), (True,))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", EXACT, ids=str)
+def test_values_to_the_bit(case, dtype):
+    if case[0] == "trunc_normal_" and not torch_at_least("2.13"):
+        pytest.skip("older ones draw by the inverse function")
+    same(filled(*case, dtype=dtype), rtol=0)
+
+
+@pytest.mark.parametrize("gain", [1, 0.5])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_orthogonal_to_rounding(dtype, gain):
+    """Two LAPACKs decompose the same normal numbers. torch has no decomposition of halves."""
+    shapes = [*SHAPES, (3, 1), (4, 2, 1, 2, 3)]
+    same(filled("orthogonal_", gain, dtype=dtype, shapes=shapes), rtol=1e-14 if dtype == "float64" else 1e-5)
+
+
+@pytest.mark.parametrize("sparsity", [0, 0.1, 0.3, 0.5, 1, 1.5, -0.1])
+def test_sparse(sparsity):
+    shapes = [(6, 4), (4, 6), (1, 5), (5, 1), (0, 3), (3, 0), (3,)]
+    same(filled("sparse_", sparsity, shapes=shapes), rtol=0)
+    same(filled("sparse_", sparsity, 0.5, shapes=shapes, dtype="float64"), rtol=0)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, -1])
+def test_dirac_in_groups(groups):
+    shapes = [(6, 3, 3), (6, 1, 3, 3), (6, 4, 2, 2, 2), (3, 6, 2), (4, 2, 3, 4), (0, 2, 3), (2, 3), (2,) * 6]
+    same(filled("dirac_", groups, shapes=shapes), rtol=0)
+
+
+EVERY = [
+    "uniform_",
+    "normal_",
+    "trunc_normal_",
+    "ones_",
+    "zeros_",
+    "eye_",
+    "dirac_",
+    "xavier_uniform_",
+    "xavier_normal_",
+]
+
+
+@pytest.mark.parametrize("name", [*EVERY, "kaiming_uniform_", "kaiming_normal_", "orthogonal_"])
+def test_of_nothing_and_of_few_dimensions(name):
+    same(filled(name, shapes=[(0, 3), (3, 0), (0,), (0, 0), (2, 0, 3), (), (3,)]), rtol=0)
+    same(lambda T: attempt(lambda: getattr(T.nn.init, name)(T.zeros(3, 4, dtype=T.int64)).tolist()))
+
+
+def test_parts_of_tensors():
+    """Columns and transposes are filled where they lie."""
+
+    def program(T):
+        init, w, cube = T.nn.init, T.zeros(4, 6), T.zeros(3, 4, 2)
+        T.manual_seed(1)
+        init.normal_(w[:, :3])
+        init.xavier_uniform_(w.t()[2:5])
+        init.kaiming_normal_(cube.transpose(0, 1))
+        init.sparse_(w.t()[:2], 0.5)
+        init.uniform_(cube[1:2])
+        version = w._version
+        init.constant_(w[0], 5)
+        init.trunc_normal_(cube[:, 1])
+        return w, cube, w._version - version
+
+    same(program, rtol=0)
+
+
+def test_the_names_of_old():
+    def program(T):
+        init, results = T.nn.init, []
+        cases = [("uniform", -1), ("normal", 1), ("constant", 3), ("eye",), ("xavier_uniform",), ("xavier_normal", 2)]
+        for name, *args in [*cases, ("kaiming_uniform", 1), ("kaiming_normal",), ("sparse", 0.5), ("orthogonal",)]:
+            T.manual_seed(0)
+            results.append((getattr(init, name).__name__, getattr(init, name)(T.zeros(3, 3), *args)))
+        return results, init.dirac(T.zeros(2, 2, 3)), attempt(lambda: init.eye(T.zeros(2)))
+
+    same(program)
+
+
+def test_fans():
+    """Scripts' own layers ask for them by torch's private names."""
+
+    def program(T):
+        fans, fan = T.nn.init._calculate_fan_in_and_fan_out, T.nn.init._calculate_correct_fan
+        tensors = [T.zeros(3, 5), T.zeros(3, 5, 2), T.zeros(2, 3, 4, 5), T.zeros(3), T.zeros(0, 2)]
+        modes = ["fan_in", "fan_out", "FAN_OUT", "fan"]
+        return [attempt(lambda t=t: fans(t)) for t in tensors], [attempt(lambda m=m: fan(tensors[2], m)) for m in modes]
+
+    same(program)
+
+
 def test_only_some_shapes():
     def program(T):
         T.manual_seed(0)
@@ -67,12 +194,12 @@ def test_only_some_shapes():
 def test_gains():
     def program(T):
         gain = T.nn.init.calculate_gain
-        names = ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
-        return [gain(n) for n in names] + [
-            gain("leaky_relu", 0.2),
-            attempt(lambda: gain("nonsense")),
-            attempt(lambda: gain("leaky_relu", "x")),
-        ]
+        names = ["linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+        names += ["sigmoid", "tanh", "relu", "leaky_relu", "selu", "gelu", "silu", "identity", "ReLU", "", None]
+        slopes = [0, 1, 0.2, -3, 1e3, True, None, "x", [1], T.tensor(0.1)]
+        results = [attempt(lambda n=n: gain(n)) for n in names]
+        results += [attempt(lambda p=p: gain("leaky_relu", p)) for p in slopes]
+        return [*results, gain("relu", 5), gain("tanh", "x"), gain(nonlinearity="leaky_relu", param=0.5)]
 
     same(program)
 

@@ -5,7 +5,10 @@ Here are added: the activations with torch's `inplace=`, and functions composed 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from minigrad.ops import activation
@@ -114,7 +117,10 @@ __all__ = [
     "affine_grid", "channel_shuffle", "grid_sample", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample",
     "upsample_bilinear", "upsample_nearest", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "fractional_max_pool2d", "fractional_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d",
-    "max_unpool2d", "max_unpool3d", "gumbel_softmax",
+    "max_unpool2d", "max_unpool3d", "gumbel_softmax", "conv_tbc", "native_channel_shuffle",
+    "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d_with_indices",
+    "fractional_max_pool2d_with_indices", "fractional_max_pool3d_with_indices", "max_pool1d_with_indices",
+    "max_pool2d_with_indices", "max_pool3d_with_indices",
 ]  # fmt: skip
 
 
@@ -199,6 +205,31 @@ def mish(input: Any, inplace: bool = False) -> Any:
     return (_mish_ if inplace else activation.mish)(input)
 
 
+# -- pools that also say where the maxima are --------------------------------------------------------------------------
+
+
+def _with_indices(pool: Callable[..., Any]) -> Callable[..., Any]:
+    """`pool` that also gives the places of the maxima, whatever its argument `return_indices` says."""
+    signature = inspect.signature(pool)
+
+    @functools.wraps(pool)
+    def pool_with_indices(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        return pool(**(given | {"return_indices": True}))
+
+    return pool_with_indices
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d)
+max_pool2d_with_indices = _with_indices(max_pool2d)
+max_pool3d_with_indices = _with_indices(max_pool3d)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
+fractional_max_pool2d_with_indices = _with_indices(fractional_max_pool2d)
+fractional_max_pool3d_with_indices = _with_indices(fractional_max_pool3d)
+
+
 # -- composed of several operations -----------------------------------------------------------------------------------
 
 
@@ -224,6 +255,29 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
         raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.size(0)} but expected {w[0]}")
     out = einsum("...i,kij,...j->...k", input1, weight, input2)
     return out if bias is None else out + bias
+
+
+def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
+    """conv1d of (time, batch, channels) with a weight (width, channels, channels out), padded by `pad` on both sides.
+
+    RuntimeError for shapes that do not fit.
+    """
+    x, w, b = input.array.shape, weight.array.shape, bias.array.shape
+    for wrong, text in (
+        (len(x) != 3, "Input must have 3 dims: time, batch, in_channel"),
+        (len(w) != 3, "Weight tensor must have 3 dims: kernel_width, in_channels, out_channels."),
+        (len(b) != 1, "Bias must be 1-D"),
+        (x[-1:] != w[-2:-1], "Input dim 2 (input channels) is not == dim 1 in the weight tensor"),
+        (b != w[-1:], "Bias size must equal dim 2 in the weight tensor (output channels)."),
+    ):
+        if wrong:
+            raise RuntimeError(f"{text.rstrip('.')}: got an input {list(x)}, a weight {list(w)} and a bias {list(b)}")
+    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
+
+
+def native_channel_shuffle(input: Any, groups: int) -> Any:
+    """`channel_shuffle`; unlike torch's, it may be differentiated."""
+    return channel_shuffle(input, groups)
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:

@@ -21,6 +21,8 @@ from minigrad.ops.inplace import bump
 __all__ = [
     "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
     "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "sparse", "uniform",
+    "xavier_normal", "xavier_uniform",
 ]  # fmt: skip
 
 LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
@@ -140,14 +142,14 @@ def trunc_normal_(
 @_unrecorded
 def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> None:
     """Uniform with standard deviation gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
-    bound = math.sqrt(3.0) * gain * math.sqrt(2.0 / sum(_fans(tensor)))
+    bound = math.sqrt(3.0) * (gain * math.sqrt(2.0 / sum(_calculate_fan_in_and_fan_out(tensor))))
     random.uniform_(tensor, -bound, bound, generator=generator)
 
 
 @_unrecorded
 def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> None:
     """Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
-    random.normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans(tensor))), generator=generator)
+    random.normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_calculate_fan_in_and_fan_out(tensor))), generator=generator)
 
 
 @_unrecorded
@@ -156,7 +158,8 @@ def kaiming_uniform_(
 ) -> None:
     """Uniform with standard deviation gain / sqrt(fan) (He et al. 2015); `a` is the negative slope of a leaky ReLU."""
     if not _is_empty(tensor):
-        bound = math.sqrt(3.0) * calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+        fan = _calculate_correct_fan(tensor, mode)
+        bound = math.sqrt(3.0) * (calculate_gain(nonlinearity, a) / math.sqrt(fan))
         random.uniform_(tensor, -bound, bound, generator=generator)
 
 
@@ -166,7 +169,8 @@ def kaiming_normal_(
 ) -> None:
     """Normal with standard deviation gain / sqrt(fan) (He et al. 2015); `a` is the negative slope of a leaky ReLU."""
     if not _is_empty(tensor):
-        std = calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+        fan = _calculate_correct_fan(tensor, mode)
+        std = calculate_gain(nonlinearity, a) / math.sqrt(fan)
         random.normal_(tensor, 0.0, std, generator=generator)
 
 
@@ -185,6 +189,8 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> None:
     rows, columns = shape[0], tensor.array.size // shape[0]
     matrix = wrap(xp.empty((rows, columns), tensor.array.dtype))
     random.normal_(matrix, 0.0, 1.0, generator=generator)
+    if tensor.array.dtype.char not in "fd":
+        raise NotImplementedError(f"\"geqrf_cpu\" not implemented for '{backend.dtype_of(tensor.array).type_name}'")
     q, r = xp.linalg.qr(matrix.array if rows >= columns else matrix.array.T)
     q *= xp.sign(xp.diagonal(r))
     _set(tensor, (q if rows >= columns else q.T).reshape(shape) * gain)
@@ -224,8 +230,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return gains[nonlinearity]
 
 
-def _fans(tensor: Any) -> tuple[int, int]:
-    """(fan_in, fan_out): how many numbers each output depends on, and each input goes into."""
+def _calculate_fan_in_and_fan_out(tensor: Any) -> tuple[int, int]:
+    """(fan_in, fan_out): how many numbers each output depends on, and each input goes into. Own layers use it too."""
     shape = tensor.array.shape
     if len(shape) < 2:
         raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
@@ -233,11 +239,11 @@ def _fans(tensor: Any) -> tuple[int, int]:
     return shape[1] * field, shape[0] * field
 
 
-def _fan(tensor: Any, mode: str) -> int:
+def _calculate_correct_fan(tensor: Any, mode: str) -> int:
     modes = ["fan_in", "fan_out"]
     if mode.lower() not in modes:
         raise ValueError(f"Mode {mode.lower()} not supported, please use one of {modes}")
-    return _fans(tensor)[modes.index(mode.lower())]
+    return _calculate_fan_in_and_fan_out(tensor)[modes.index(mode.lower())]
 
 
 def _is_empty(tensor: Any) -> bool:
@@ -245,3 +251,26 @@ def _is_empty(tensor: Any) -> bool:
         return False
     warnings.warn("Initializing zero-element tensors is a no-op", UserWarning, stacklevel=4)
     return True
+
+
+# -- under their names of old ------------------------------------------------------------------------------------------
+
+
+def _deprecated(fill: Callable[..., Any]) -> Callable[..., Any]:
+    """`fill` under its name without the underscore, with a warning."""
+    old = fill.__name__[:-1]
+
+    def filled(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(
+            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{fill.__name__}`.", FutureWarning, stacklevel=2
+        )
+        return fill(*args, **kwargs)
+
+    filled.__name__, filled.__doc__ = old, f"`{fill.__name__}`, which is the name to use."
+    return filled
+
+
+constant, dirac, eye, normal = (_deprecated(fill) for fill in (constant_, dirac_, eye_, normal_))
+kaiming_normal, kaiming_uniform = _deprecated(kaiming_normal_), _deprecated(kaiming_uniform_)
+orthogonal, sparse, uniform = _deprecated(orthogonal_), _deprecated(sparse_), _deprecated(uniform_)
+xavier_normal, xavier_uniform = _deprecated(xavier_normal_), _deprecated(xavier_uniform_)

@@ -1,5 +1,6 @@
 """The layers, a file a family."""
 
+from minigrad.nn.module import Module
 from minigrad.nn.modules.activation import *
 from minigrad.nn.modules.adaptive import *
 from minigrad.nn.modules.attention import *
@@ -7,6 +8,7 @@ from minigrad.nn.modules.batchnorm import *
 from minigrad.nn.modules.container import *
 from minigrad.nn.modules.conv import *
 from minigrad.nn.modules.cross_map import *
+from minigrad.nn.modules.deprecated import *
 from minigrad.nn.modules.distance import *
 from minigrad.nn.modules.dropout import *
 from minigrad.nn.modules.instancenorm import *

@@ -13,7 +13,7 @@ from minigrad.nn.parameter import Parameter
 from minigrad.ops import create
 from minigrad.ops.inplace import bump
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
 class ChannelNorm(Module):
@@ -68,10 +68,11 @@ class ChannelNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
-    def _check_input(self, ndim: int) -> None:
-        if ndim not in self.ranks:
+    def _check_input_dim(self, input: Any) -> None:
+        """ValueError for a number of dimensions that the class is not for; own classes may define another check."""
+        if input.dim() not in self.ranks:
             wanted = " or ".join(f"{n}D" for n in self.ranks)
-            raise ValueError(f"expected {wanted} input (got {ndim}D input)")
+            raise ValueError(f"expected {wanted} input (got {input.dim()}D input)")
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, local_metadata: Mapping[str, Any], *rest: Any
@@ -97,9 +98,9 @@ class _BatchNorm(ChannelNorm):
     """
 
     def forward(self, input: Any) -> Any:
-        self._check_input(input.dim())
+        self._check_input_dim(input)
         fraction = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.array += 1
             bump(self.num_batches_tracked)
             if self.momentum is None:
@@ -126,3 +127,53 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalisation of (N, C, D, H, W)."""
 
     ranks = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation of (N, C, ...) over the batches of all processes: of the one that there is here.
+
+    So it is in torch where no process group has been set up. `process_group` is kept.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Any) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.size(1) == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Any, process_group: Any = None) -> Any:
+        """`module` with a SyncBatchNorm, on the same parameters and buffers, for each batch norm, itself included."""
+        converted = module
+        if isinstance(module, _BatchNorm):
+            converted = SyncBatchNorm(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            for name, member in [*module._parameters.items(), *module._buffers.items()]:
+                setattr(converted, name, member)
+            converted.training = module.training
+        for name, child in module.named_children():
+            converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return converted

@@ -34,7 +34,7 @@ class _InstanceNorm(ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: Any) -> Any:
-        self._check_input(input.dim())
+        self._check_input_dim(input)
         batched = input.dim() == self.ranks[1]
         self._check_features(input, 1 if batched else 0)
         own = self.training or not self.track_running_stats
