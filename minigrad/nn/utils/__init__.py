@@ -19,5 +19,6 @@ from minigrad.nn.utils.fusion import (
     fuse_linear_bn_weights,
 )
 from minigrad.nn.utils.init import skip_init
+from minigrad.nn.utils.memory_format import convert_conv2d_weight_memory_format, convert_conv3d_weight_memory_format
 from minigrad.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
 from minigrad.nn.utils.weight_norm import remove_weight_norm, weight_norm

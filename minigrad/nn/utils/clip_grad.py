@@ -60,14 +60,13 @@ def get_total_norm(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Any:
-    """The norm of the tensors as one vector; 0 if there are none. RuntimeError as for `clip_grad_norm_`."""
+    """The norm of the tensors as one vector; 0 if there are none. RuntimeError for integers too."""
     arrays = [t.array for t in ([tensors] if isinstance(tensors, Variable) else tensors)]
     if not arrays:
         return wrap(backend.np.zeros((), "float32"))
     xp = backend.module_of(arrays[0])
     order = float(norm_type)
-    norms = xp.stack([xp.asarray(xp.linalg.norm(a.reshape(-1), order)) for a in arrays])
-    total = xp.asarray(xp.linalg.norm(norms, order))
+    total = _norm(xp.stack([_norm(a, order) for a in arrays]), order)
     if error_if_nonfinite and not xp.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {order} for gradients from `parameters` is non-finite, so it cannot be clipped. "
@@ -75,6 +74,18 @@ def get_total_norm(
             f"set `error_if_nonfinite=False`"
         )
     return wrap(total)
+
+
+def _norm(array: Any, order: float) -> Any:
+    """The norm of an array's elements as a 0-dim array of its dtype; halves are added up as float32."""
+    xp, dtype = backend.module_of(array), array.dtype
+    if dtype.kind != "f":
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{backend.dtype_of(array).type_name}\nconvert it with .float()"
+        )
+    wide = array.astype("float32") if dtype.itemsize == 2 else array
+    return xp.asarray(xp.linalg.norm(wide.reshape(-1), order), dtype)
 
 
 def clip_grads_with_norm_(
@@ -86,9 +97,16 @@ def clip_grads_with_norm_(
 
 
 def _shorten(gradients: list[Any], max_norm: float, total_norm: Any) -> None:
-    factor = backend.module_of(total_norm.array).minimum(float(max_norm) / (total_norm.array + 1e-6), 1.0)
+    """Multiply by max_norm / total_norm, the reciprocal first as torch has it; a product of halves is rounded once."""
+    total = total_norm.array
+    inverse = (1.0 / (total + 1e-6)).astype("float32" if total.dtype.itemsize == 2 else total.dtype)
+    factor = backend.module_of(total).minimum((inverse * float(max_norm)).astype(total.dtype), 1.0)
     for g in gradients:
-        g.array[...] *= factor.astype(g.array.dtype)
+        array = g.array
+        if array.dtype.itemsize == 2:
+            array[...] = array * factor.astype("float32")
+        else:
+            array *= factor.astype(array.dtype)
         bump(g)
 
 

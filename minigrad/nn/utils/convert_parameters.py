@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigrad.autograd.variable import Variable
+from minigrad.nn.members import typename
 from minigrad.ops.join import cat
 from minigrad.ops.shape import reshape
 
@@ -18,7 +19,7 @@ def parameters_to_vector(parameters: Iterable[Any]) -> Any:
 def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
     """Let the parameters show the elements of `vec`, in order, in their own shapes."""
     if not isinstance(vec, Variable):
-        raise TypeError(f"expected torch.Tensor, but got: {type(vec)}")
+        raise TypeError(f"expected torch.Tensor, but got: {typename(vec)}")
     start = 0
     for p in parameters:
         end = start + p.array.size
