@@ -57,6 +57,21 @@ def set_number(optimizer: Any, p: Any, x: float) -> None:
             optimizer.state[p][name].fill_(int(x) % 7 + 1)
 
 
+def set_number_but_count(optimizer: Any, p: Any, x: float) -> None:
+    for name in optimizer.numbers:
+        if name != "step" and name in optimizer.state.get(p, ()):
+            optimizer.state[p][name].fill_(0.25)
+
+
+def count_in_double(optimizer: Any, p: Any, x: float) -> None:
+    """To where single precision cannot count any more."""
+    for state in optimizer.state.values():
+        if "step" in state:
+            state["step"].fill_(2**24)
+    if "step" in optimizer.state.get(p, ()):
+        optimizer.state[p]["step"] = optimizer.state[p]["step"].double()
+
+
 def forget(optimizer: Any, p: Any, x: float) -> None:
     optimizer.state.pop(p, None)
 
@@ -84,6 +99,17 @@ def share_step(optimizer: Any, p: Any, x: float) -> None:
         optimizer.state[p]["step"] = optimizer.state[q]["step"]
 
 
+def share_foreign_memory(optimizer: Any, p: Any, x: float) -> None:
+    q = optimizer.param_groups[0]["params"][0]
+    if q.shape == p.shape and q.dtype == p.dtype and q.is_contiguous() and q.dim() and q.numel():
+        p.data = minigrad.from_numpy(np.asarray(memoryview(q.detach().numpy())))
+
+
+def gradient_of_one_element(optimizer: Any, p: Any, x: float) -> None:
+    if p.grad is not None and p.dim() == 1:
+        p.grad.data = minigrad.full((1,), x, dtype=p.dtype)
+
+
 def gradient_is_a_parameter(optimizer: Any, p: Any, x: float) -> None:
     q = optimizer.param_groups[0]["params"][0]
     if q.shape == p.shape and q.dtype == p.dtype and p.grad is not None:
@@ -94,7 +120,7 @@ def set_option(name: str) -> Edit:
     def do(optimizer: Any, p: Any, x: float) -> None:
         for group in optimizer.param_groups:
             if name in group:
-                group[name] = type(group[name])(abs(x) / 4 if name != "maximize" else x > 0)
+                group[name] = abs(x) / 4 if name != "maximize" else x > 0
 
     return do
 
@@ -129,6 +155,8 @@ EDITS: dict[str, Edit] = {
     "add a word to the state": edit(lambda state, name, x: state.update(note="x")),
     "None in the state": edit(value_is_none),
     "set the numbers of the state": set_number,
+    "set the numbers of the state but the count": set_number_but_count,
+    "count in double precision": count_in_double,
     "forget the state of one": forget,
     "forget all state": lambda optimizer, p, x: optimizer.state.clear(),
     "write to a parameter": lambda optimizer, p, x: p.data.fill_(x),
@@ -138,7 +166,9 @@ EDITS: dict[str, Edit] = {
     "turn the order": lambda optimizer, p, x: optimizer.param_groups[0]["params"].reverse(),
     "share memory": share_memory,
     "share part of the memory": share_part,
+    "share foreign memory": share_foreign_memory,
     "share the count": share_step,
+    "a gradient of one element": gradient_of_one_element,
     "a gradient that is a parameter": gradient_is_a_parameter,
     "load a copy": load_a_copy,
     "save and load": save_and_load,
@@ -192,7 +222,10 @@ class Problem:
                     g = lay_out(rng.uniform(-3, 3, tuple(p.shape)).astype(str(p.dtype)[6:]), how)
                     p.grad = minigrad.from_numpy(g).to(device) if everywhere or rng.random() < 0.8 else None
             EDITS[name](optimizer, own[which % len(own)], x) if len(own) > 1 else None
-            optimizer.step()
+            try:
+                optimizer.step()
+            except KeyError as error:  # RMSprop begins with momentum or never has it, as in torch
+                return [*seen, str(error)]
             seen.append(self.look(optimizer))
         return seen
 
@@ -228,7 +261,7 @@ def test_together_as_one_by_one(case: OptimizerCase, data: st.DataObject) -> Non
     assert problem.run(foreach=True) == problem.run(foreach=False)
 
 
-@over_the_elementwise
+@pytest.mark.parametrize("case", [c for c in OPTIMIZERS if c.name in ("SGD", "AdamW", "RMSprop", "NAdam")], ids=str)
 @pytest.mark.parametrize("name", EDITS)
 def test_every_edit_between_steps_is_seen(case: OptimizerCase, name: str) -> None:
     class Drawn(Draw):
@@ -256,8 +289,9 @@ def test_every_edit_between_steps_is_seen(case: OptimizerCase, name: str) -> Non
     problem.params = [((2, 3), np.float32, "rows")] * 5 + [((3,), np.float32, "rows")]
     for which in (3, 5):
         plain = ("nothing", 0, 1.0, True, "rows")
-        problem.steps = [plain] * 3 + [(name, which, 1.5, True, "rows")] + [plain] * 3
-        assert problem.run(foreach=True) == problem.run(foreach=False)
+        for how in ("rows", "columns"):
+            problem.steps = [plain] * 3 + [(name, which, 1.5, True, how)] + [plain] * 3
+            assert problem.run(foreach=True) == problem.run(foreach=False)
 
 
 @over_the_elementwise
@@ -273,9 +307,9 @@ def test_on_the_gpu_stand_in_nothing_waits(case: OptimizerCase, data: st.DataObj
 
 
 @pytest.mark.parametrize("limit", [24, 40])
-@over_the_elementwise
 @given(data=st.data())
-def test_bundles_are_cut_where_they_are_full(case: OptimizerCase, limit: int, data: st.DataObject) -> None:
+def test_bundles_are_cut_where_they_are_full(limit: int, data: st.DataObject) -> None:
+    case = next(c for c in OPTIMIZERS if c.name == "Adam")
     problem = data.draw(problems(case))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flat, "BUNDLE", limit)

@@ -44,10 +44,10 @@ def update_joined(
     values = [v for state in states for v in state.values()]
     if not all(issubclass(kind, Variable) for kind in set(map(type, values))):
         return params  # a number or None instead of a tensor
-    names, arrays = list(map(tuple, states)), [p.array for p in params] + [v.array for v in values]
+    arrays = [p.array for p in params] + [v.array for v in values]
     if not plan.arrays:
-        plan.make(optimizer, group, names, arrays)
-    elif not (names == plan.names and _same(arrays, plan.arrays)):
+        plan.make(optimizer, group, states, arrays)
+    elif not _same(arrays, plan.arrays):
         optimizer._plans[number] = Plan(params)
         return params
     gradients = [p.gradient.array for p in params]
@@ -74,24 +74,22 @@ class Plan:
 
     def __init__(self, params: list[Any]) -> None:
         self.params = params
-        self.names: list[tuple[str, ...]] = []  # of the state of each
         self.arrays: list[Array] = []  # theirs, then those of their state
         self.owners: set[int] = set()  # of these arrays
         self.bundles: list[Bundle] = []
 
     def make(
-        self, optimizer: Optimizer, group: dict[str, Any], names: list[tuple[str, ...]], arrays: list[Array]
+        self, optimizer: Optimizer, group: dict[str, Any], states: list[dict[str, Any]], arrays: list[Array]
     ) -> None:
         """Sort the parameters. None are joined if any arrays share memory: then it matters which comes first."""
-        self.names, self.arrays = names, arrays
+        self.arrays = arrays
         self.owners = set(map(_owner, arrays))
         apart = len(self.owners) == len(arrays) and UNKNOWN not in self.owners
         self.owners.add(UNKNOWN)
         least = 2 if group.get("foreach") else FEW
         alike: dict[Any, list[Member]] = {}
-        rest = iter(arrays[len(names) :])
-        for place, (p, own) in enumerate(zip(self.params, names)):
-            member = Member(place, p, p.array, {name: next(rest) for name in own})
+        for place, (p, state) in enumerate(zip(self.params, states)):
+            member = Member(place, p, p.array, {name: v.array for name, v in state.items()})
             kind = _kind(optimizer, member) if apart and p.array.nbytes <= SMALL else None
             if kind is not None:
                 alike.setdefault(kind, []).append(member)
@@ -192,7 +190,7 @@ def _kind(optimizer: Optimizer, member: Member) -> Any:
     cls = type(array)
     for name, a in (("", array), *state.items()):
         if name in optimizer.numbers:
-            if type(a) is not np.ndarray or a.ndim:
+            if type(a) is not np.ndarray:
                 return None
         elif not (type(a) is cls and a.shape == array.shape and a.dtype == array.dtype and a.flags.c_contiguous):
             return None
