@@ -127,6 +127,34 @@ def test_failures(failure):
     same(lambda T: attempt(lambda: failure(T, T.nn.utils.rnn)))
 
 
+def test_lengths_of_all_kinds():
+    def program(T):
+        R, x = T.nn.utils.rnn, T.arange(32.0).reshape(4, 4, 2)
+        lengths = [
+            [4, 3, 2, 1], (4, 4, 4, 4), [3, 3, 2, 1], [2, 2, 1, 1], [4.0, 3, 2, 1], T.tensor([4, 3, 2, 1]),
+            T.tensor([4, 3, 2, 1], dtype=T.int32), T.tensor([4.0, 3, 2, 1]), [-1, 3, 2, 1],
+            [1, 4, 2, 2],
+        ]  # fmt: skip
+        packed = [
+            attempt(lambda n=n, s=s: parts(R.pack_padded_sequence(x, n, False, s))) for n in lengths for s in (0, 1)
+        ]
+        whole = R.pack_padded_sequence(x, [2, 4, 1, 1], enforce_sorted=False)
+        totals = (None, 4, 6, 3, 0, -1, "a")
+        padded = [attempt(lambda t=t: R.pad_packed_sequence(whole, True, -1.5, t)) for t in totals]
+        return packed, padded, R.unpack_sequence(whole), attempt(lambda: R.pad_packed_sequence(x))
+
+    same(program)
+
+
+def test_permutations():
+    def program(T):
+        invert = T.nn.utils.rnn.invert_permutation
+        given = [T.tensor([2, 0, 1]), T.zeros(0, dtype=T.int64), None, T.tensor([0, 5]), T.tensor([-1, 0])]
+        return [attempt(lambda p=p: invert(p)) for p in [*given, T.tensor([1, 0], dtype=T.int32)]]
+
+    same(program)
+
+
 def test_a_length_beyond_the_input_is_refused():
     with pytest.raises(RuntimeError, match="of length 5 cannot be packed from an input of 4"):
         minigrad.nn.utils.rnn.pack_padded_sequence(minigrad.ones(4, 1), [5])

@@ -116,8 +116,14 @@ class PackedSequence(_Packed):
 
 
 def invert_permutation(permutation: Any) -> Any:
-    """The permutation that undoes `permutation`, which lists the numbers below its length; None for None."""
-    return None if permutation is None else wrap(permutation.array.argsort())
+    """The permutation that undoes `permutation`, which lists the numbers below its length; None for None.
+
+    RuntimeError for other numbers, and for another dtype than int64.
+    """
+    if permutation is None:
+        return None
+    numbers = arange(permutation.numel(), device=permutation.device)
+    return create.empty_like(permutation).scatter_(0, permutation, numbers)
 
 
 def pack_padded_sequence(
@@ -159,7 +165,7 @@ def _check_lengths(input: Any, lengths: Any) -> None:
         raise RuntimeError(
             f"Expected `len(lengths)` to be equal to batch_size, but got {ends.size} (batch_size={input.size(1)})"
         )
-    if (ends <= 0).any():
+    if ends[-1] <= 0:  # the shortest, if they are sorted
         raise RuntimeError(
             "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
         )
