@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -147,6 +149,68 @@ def test_arguments_of_the_constructor() -> None:
             lambda: T.nn.Module(a=3),
         ]
         return repr(passed), passed.given[1], hasattr(Keeps(), "given"), [attempt(make) for make in refused]
+
+    same(program)
+
+
+def test_own_kinds_of_members() -> None:
+    """By the same walk as the parameters'."""
+
+    def program(T: Any) -> Any:
+        class Named(T.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.tags = {"first": self, "none": None}
+
+        model = T.nn.Sequential(Named(), T.nn.Sequential(Named()))
+        walk = model._named_members
+        tags = [n for n, _ in walk(lambda m: getattr(m, "tags", {}).items(), prefix="p")]
+        return (
+            tags,
+            [n for n, _ in walk(lambda m: [("x", 1)], remove_duplicate=False)],
+            list(walk(lambda m: [], "", False)),
+        )
+
+    same(program)
+
+
+def doubled(module: Any, args: Any, out: Any) -> Any:
+    return out * 2
+
+
+def test_copies_of_a_module_with_all_it_may_have() -> None:
+    """Hooks, plain attributes, shared and frozen parameters, gradients, buffers that are not saved, modes."""
+
+    def program(T: Any) -> Any:
+        model = net(T)
+        model[0].register_forward_hook(doubled)
+        model.shared, model.listed = model[0].weight, [1, 2]
+        model.register_buffer("hidden", T.ones(1), persistent=False)
+        model.register_buffer("also_hidden", model.hidden, persistent=False)
+        model(T.ones(3, 2)).sum().backward()
+        model[0].bias.requires_grad_(False)
+        model[2].eval()
+        seen = []
+        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            kept = twin.shared is twin[0].weight, twin.hidden is twin.also_hidden, twin.listed is model.listed
+            seen.append((kept, twin(T.ones(2, 2)), [(p.requires_grad, p.grad) for p in twin.parameters()]))
+            seen.append((dict(twin.state_dict()), [m.training for m in twin.modules()], len(twin[0]._forward_hooks)))
+        shallow = copy.copy(model)
+        shallow.new = T.nn.Tanh()
+        seen.append((shallow[0] is model[0], hasattr(model, "new"), shallow._modules is model._modules))
+        model.result = model(T.ones(2, 2))
+        return seen, attempt(lambda: copy.deepcopy(model))
+
+    same(program)
+
+
+def test_copies_of_a_parametrized_module() -> None:
+    def program(T: Any) -> Any:
+        T.manual_seed(0)
+        model = T.nn.utils.parametrizations.weight_norm(T.nn.Linear(2, 2))
+        twin = copy.deepcopy(model)
+        twin.weight = T.ones(2, 2)
+        return model.weight, twin.weight, repr(twin), list(twin.state_dict()), attempt(lambda: pickle.dumps(model))
 
     same(program)
 

@@ -7,12 +7,14 @@ import math
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad
+from reference import strict_cupy
 from tests.lockstep import attempt, same
 from tests.test_lr_scheduler import BOTH, Run, optimizer, programs
 
@@ -229,6 +231,29 @@ def of_an_average(T: ModuleType) -> Any:
 @pytest.mark.parametrize("program", [without_norms, of_an_average])
 def test_update_bn_of(program: Any) -> None:
     same(program)
+
+
+def test_on_the_gpu_stand_in() -> None:
+    """An average on the GPU of a model on the CPU, and its statistics from batches that are moved there."""
+
+    def computed(device: str) -> Any:
+        minigrad.manual_seed(0)
+        S, nn = minigrad.optim.swa_utils, minigrad.nn
+        model, results = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), []
+        for average in AVERAGES:
+            copied = S.AveragedModel(model, device, **AVERAGES[average](S))
+            for _ in range(3):
+                refill(minigrad, model)
+                copied.update_parameters(model)
+            S.update_bn([minigrad.randn(5, 3) for _ in range(2)], copied, device)
+            assert {t.device.type for t in (*copied.parameters(), *copied.buffers())} == {device}
+            results += [t.cpu().tolist() for t in copied.state_dict().values()]
+        return results
+
+    with strict_cupy.install():
+        on_gpu, on_cpu = computed("cuda"), computed("cpu")
+    for a, b in zip(on_gpu, on_cpu, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 # -- the schedule ------------------------------------------------------------------------------------------------------
