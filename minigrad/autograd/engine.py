@@ -79,7 +79,8 @@ def walk(
     watcher = mode.watcher
 
     edges: Sequence[Edge | None] = roots
-    results, g = gradients, None
+    results: Any = gradients
+    g: Any = None
     for node in (*order, None):
         # Deliver `results`, which the node before computed from `g` (a list for several outputs), to the ends of its
         # `edges`. A rule returns `g` itself, a view, or a new array, which a leaf may keep.

@@ -84,7 +84,7 @@ def added(values: Any, where: Where, shape: tuple[int, ...], xp: ModuleType) -> 
         _rows(out, where[0])[xp.flatnonzero(where[0])] = values
     elif xp is not np:
         xp.add.at(out, where, values)
-    elif type(where[0]) is not slice and len(where) == 1 and values.size > len(values) > 0:
+    elif len(where) == 1 and where[0].ndim == 1 and values.ndim > 1 and len(values) == len(where[0]):
         first, again = _occurrences(where[0], shape[0])
         out[where[0][first]] = values[first]
         add(out, (where[0][again],), values[again], xp)

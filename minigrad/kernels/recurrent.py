@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from minigrad.kernels.sums import total
+
 Array = Any
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}  # blocks of rows in the weights
@@ -94,8 +96,8 @@ def run_back(
         from_h.T.dot(trace.h) if need_hh else None,
     ]
     if layer.bias:
-        gradients.append(of_ih := from_x.sum(0))
-        gradients.append(of_ih.copy() if from_h is from_x else from_h.sum(0))
+        gradients.append(of_ih := total(from_x, (0,)))
+        gradients.append(of_ih.copy() if from_h is from_x else total(from_h, (0,)))
     return (*gradients, g_hr) if w.hr is not None else tuple(gradients)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import wrap
+from minigrad.kernels.sums import total
 from minigrad.ops.cast import to
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.dropout import dropout
@@ -41,8 +42,8 @@ def attention_weights(query, key, mask, scale: float, *, xp):
     largest = weights.max(axis=-1, keepdims=True)
     weights -= xp.where(largest == -math.inf, 0, largest)
     xp.exp(weights, out=weights)
-    total = weights.sum(axis=-1, keepdims=True)
-    weights /= xp.where(total == 0, 1, total)
+    sums = total(weights, (weights.ndim - 1,), True)
+    weights /= xp.where(sums == 0, 1, sums)
     return weights
 
 

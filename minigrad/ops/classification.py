@@ -12,6 +12,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap
 from minigrad.backend import np
+from minigrad.kernels.sums import total
 from minigrad.ops.checks import need_float, refuse_gradient
 from minigrad.ops.compare import ne, where
 from minigrad.ops.loss import reduced, reduction_by
@@ -131,9 +132,9 @@ def _cross_entropy(input, target, weight, ignore_index: int, reduction: str, *, 
     p = input - input.max(axis=axis, keepdims=True)
     losses = -p[places]
     xp.exp(p, out=p)
-    total = p.sum(axis=axis, keepdims=True)
-    p /= total
-    losses = losses + xp.log(total).reshape(losses.shape)
+    sums = total(p, (axis,), True)
+    p /= sums
+    losses = losses + xp.log(sums).reshape(losses.shape)
     return _reduced_by_weight(losses, weights, reduction, xp), (p, places, share)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.backend import np
+from minigrad.kernels.sums import total
 from minigrad.ops.cast import to
 from minigrad.ops.compare import isnan, logical_not
 from minigrad.ops.dims import normalize_dim, normalize_dims
@@ -38,7 +39,9 @@ def sum_all(input):
 @Op(node="SumBackward1")
 def sum_dim(input, dim: tuple, keepdim: bool):
     """The sum over the dims `dim`."""
-    return input.sum(axis=dim, dtype=summing_dtype(input), keepdims=keepdim)
+    if input.dtype.kind == "f":
+        return total(input, dim, keepdim)
+    return input.sum(axis=dim, dtype="int64", keepdims=keepdim)
 
 
 @Op
@@ -100,7 +103,7 @@ def mean_all(input):
 def mean_dim(input, dim: tuple, keepdim: bool):
     """The mean over the dims `dim`; nan if they hold no elements."""
     _need_float("mean", input)
-    return input.sum(axis=dim, keepdims=keepdim) / (reduced_size(input.shape, dim) or math.nan)
+    return total(input, dim, keepdim) / (reduced_size(input.shape, dim) or math.nan)
 
 
 # `or 1`: where nothing was averaged, nothing takes the gradient either.
@@ -211,7 +214,7 @@ def logsumexp_dim(input, dim: tuple, keepdim: bool, *, xp):
     else:
         largest = input.max(axis=dim, keepdims=True)
         largest = xp.where(xp.isinf(largest), 0, largest)  # inf - inf would be nan
-        out = xp.log(xp.exp(input - largest).sum(axis=dim, keepdims=True)) + largest
+        out = xp.log(total(xp.exp(input - largest), dim, True)) + largest
     return out if keepdim else out.reshape([n for i, n in enumerate(input.shape) if i not in dim])
 
 

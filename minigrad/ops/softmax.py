@@ -11,11 +11,12 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import unwrap
+from minigrad.kernels.sums import total
 from minigrad.ops.checks import need_float
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.elementwise import exp
 from minigrad.ops.forms import forms
-from minigrad.ops.reduce import sum
+from minigrad.ops.reduce import sum_dim
 
 __all__ = ["softmax", "log_softmax", "softmin"]
 
@@ -30,7 +31,7 @@ def _softmax(input, dim: int, *, xp):
         return xp.exp(input - input)
     out = input - input.max(axis=dim, keepdims=True)
     xp.exp(out, out=out)
-    out /= xp.add.reduce(out, axis=dim, keepdims=True)
+    out /= total(out, (dim,), True)
     return out
 
 
@@ -43,12 +44,16 @@ def _log_softmax(input, dim: int, *, xp):
     if input.ndim == 0:
         return input - input
     out = input - input.max(axis=dim, keepdims=True)
-    out -= xp.log(xp.add.reduce(xp.exp(out), axis=dim, keepdims=True))
+    out -= xp.log(total(xp.exp(out), (dim,), True))
     return out
 
 
-_softmax.derivative(input=lambda g, out, dim: out * (g - sum(g * out, dim, keepdim=True)))
-_log_softmax.derivative(input=lambda g, out, dim: g - exp(out) * sum(g, dim, keepdim=True))
+def _sum(x: Any, dim: int) -> Any:
+    return sum_dim(x, (dim,) if x.ndim else (), True)
+
+
+_softmax.derivative(input=lambda g, out, dim: out * (g - _sum(g * out, dim)))
+_log_softmax.derivative(input=lambda g, out, dim: g - exp(out) * _sum(g, dim))
 
 
 @forms(out="exact")

@@ -12,6 +12,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
+from minigrad.kernels.sums import total
 from minigrad.ops.arithmetic import abs, pow, reciprocal
 from minigrad.ops.compare import where
 from minigrad.ops.dims import normalize_dims
@@ -37,9 +38,9 @@ def _moments(name: str, input: Any, dim: tuple[int, ...], correction: float, kee
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
             f"(input numel divided by output numel)."
         )
-    mean = input.sum(axis=dim, keepdims=True) / (n or math.nan)
+    mean = total(input, dim, True) / (n or math.nan)
     centred = input - mean
-    squares = (centred * centred).sum(axis=dim, keepdims=keepdim)
+    squares = total(centred * centred, dim, keepdim)
     var = squares / (n - correction) if n > correction else squares * math.inf
     return var, mean.reshape(var.shape)
 

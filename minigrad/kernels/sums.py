@@ -1,0 +1,38 @@
+"""Sums over the first or the last dims of an array, on the CPU as a product with a vector of ones.
+
+BLAS reads the memory once, in whole registers, where NumPy adds row to row or starts anew at each row: 64 x 10 floats
+take 0.5 us against 2.5, 768 x 512 20 us against 55 to 75. Down the rows the result is also closer (four partial sums,
+not one); along them it is not, as NumPy adds in pairs, so long rows are left to it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+from minigrad.backend import np
+
+LONGEST = 1024  # elements in a row: from there on NumPy's sums are closer by more than a digit's third
+
+
+@functools.lru_cache(maxsize=256)
+def _ones(n: int, dtype: Any) -> Any:
+    return np.ones(n, dtype)
+
+
+def total(x: Any, dim: tuple[int, ...], keepdim: bool = False) -> Any:
+    """x.sum(axis=dim) of floats; `dim` counts from the front."""
+    k, shape = len(dim), x.shape
+    if type(x) is np.ndarray and 0 < k < x.ndim and x.size and x.dtype.char in "fd" and x.flags.c_contiguous:
+        if dim[0] == 0 and (k == 1 or dim == tuple(range(k))):
+            n = math.prod(shape[:k])
+            out = _ones(n, x.dtype).dot(x.reshape(n, x.size // n))
+            return out.reshape((1,) * k + shape[k:] if keepdim else shape[k:])
+        first = x.ndim - k
+        if dim[0] == first and (k == 1 or dim == tuple(range(first, x.ndim))):
+            n = math.prod(shape[first:])
+            if n <= LONGEST:
+                out = x.reshape(x.size // n, n).dot(_ones(n, x.dtype))
+                return out.reshape(shape[:first] + (1,) * k if keepdim else shape[:first])
+    return x.sum(axis=dim, keepdims=keepdim)
