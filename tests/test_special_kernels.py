@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,13 @@ def largest_error(ours: Callable[..., Any], exact: Callable[[Any], Any], points:
 )
 def test_within_some_units(ours: Callable, exact: Callable, points: np.ndarray, floor: float) -> None:
     assert largest_error(ours, exact, points, floor) < 4e-15
+
+
+def test_erf_in_single_is_within_three_units() -> None:
+    points = np.concatenate([np.linspace(-4.5, 4.5, 901), np.geomspace(1e-8, 1, 200)]).astype("float32")
+    for value, x in zip(special.erf(points, np), points.tolist(), strict=True):
+        exact = math.erf(x)
+        assert abs(float(value) - exact) <= 3 * np.spacing(np.float32(abs(exact)))
 
 
 def test_ndtri_is_the_inverse() -> None:

@@ -5,8 +5,11 @@
 
 and the rest by symmetry. The second form is Shepherd and Laframboise's (Mathematics of Computation 36, 1981); the
 polynomials are Chebyshev interpolants, computed by `python -m reference.fit_error_function`. float64 results are within
-a few units in the last place; float32 has a shorter polynomial of its own for erf, and goes through float64 for the
-rest.
+a few units in the last place. float32 goes through float64, but for
+
+    erf(x) = tanh(x * SINGLE(x^2))
+
+which is as close and half the work, NumPy's tanh being quick: erf is nearly a hyperbolic tangent.
 """
 
 from __future__ import annotations
@@ -36,10 +39,8 @@ TAIL = (
 )  # fmt: skip
 
 SINGLE = (
-    0.0003788009508054297, -0.0009379143766314568, 0.0006125363165292545, -0.001050358928158941,
-    0.004282949023985845, -0.008162878996699522, 0.012259530992540504, -0.019623283516570486,
-    0.03058619292532345, -0.043583371823955455, 0.05817710485034781, -0.07399038457729262, 0.09062330814065028,
-    -0.1091818087408391, 0.13408335582789194, -0.18010856338892586, 0.3607368202093706,
+    5.4216127454778056e-09, 2.7575886208784958e-08, -4.794604085559733e-06, 8.459658335830987e-05,
+    -0.0006148382522584127, -0.00019528814227872857, 0.10276986411382175, 1.1283792471876992,
 )  # fmt: skip
 
 
@@ -101,10 +102,11 @@ def polynomial(coefficients: tuple[float, ...], x: Any, xp: ModuleType) -> Any:
 
 
 def _erf_single(x: Any, xp: ModuleType) -> Any:
-    """erf in float32: 1 beyond 3.92, where the next smaller number is farther from it."""
-    x = xp.clip(x, -3.92, 3.92)
-    u = x * x * (2 / 3.92**2) - 1
-    return xp.clip(polynomial(SINGLE, u, xp) * x, -1, 1)
+    """erf in float32: from 4 on it is 1."""
+    x = xp.clip(x, -4, 4)
+    z = polynomial(SINGLE, x * x, xp)
+    z *= x
+    return xp.tanh(z, out=z)
 
 
 def _centre(x: Any, xp: ModuleType) -> Any:

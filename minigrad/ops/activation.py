@@ -184,32 +184,34 @@ celu.derivative(input=lambda g, input, alpha: _elu_slope(g, input, alpha, 1.0, 1
 # -- smooth gates -----------------------------------------------------------------------------------------------------
 
 
-@Op
+@Op(cache=True)
 def gelu(input, approximate: str = "none", *, xp):
     """input * P(Z <= input) for a standard normal Z (Hendrycks and Gimpel 2016).
 
     approximate="tanh" takes 1/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) for the probability.
     """
     need_float(input, "GeluKernelImpl")
-    if approximate == "tanh":
-        return 0.5 * input * (1 + xp.tanh(_gelu_inner(input)))
-    if approximate != "none":
+    if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return input * 0.5 * (1 + special.erf(input * math.sqrt(0.5), xp))
+    probability = xp.tanh(_gelu_inner(input)) if approximate == "tanh" else special.erf(input * math.sqrt(0.5), xp)
+    probability += 1
+    probability *= 0.5
+    return input * probability, probability
 
 
 def _gelu_inner(x):
     return math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
 
 
-def _gelu_slope(g, input, approximate):
+def _gelu_slope(g, input, approximate, cache):
     x = input
     if approximate == "none":
+        p = 0.5 * (1 + erf(x * math.sqrt(0.5))) if cache is None else cache
         density = exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
-        return g * (0.5 * (1 + erf(x * math.sqrt(0.5))) + x * density)
-    t = tanh(_gelu_inner(x))
-    inner_slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * (x * x))
-    return g * (0.5 * (1 + t) + 0.5 * x * ((1 - t * t) * inner_slope))
+    else:
+        p = 0.5 * (1 + tanh(_gelu_inner(x))) if cache is None else cache
+        density = p * (1 - p) * (2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * (x * x)))
+    return g * (p + x * density)
 
 
 gelu.derivative(input=_gelu_slope)
