@@ -22,7 +22,7 @@ from tests.lockstep import Raised, attempt, same
 NAMESPACES = {
     "": 420, "Tensor": 450, "autograd": 10, "autograd.functional": 5, "fft": 8, "func": 9, "linalg": 30, "masked": 15,
     "nn": 120, "nn.functional": 110, "nn.init": 15, "nn.utils": 8, "optim": 5, "optim.lr_scheduler": 15, "special": 25,
-    "utils.checkpoint": 2, "utils.data": 14,
+    "nn.utils.rnn": 6, "optim.swa_utils": 5, "utils.checkpoint": 2, "utils.data": 14,
 }  # and how many signatures of each can be compared at least  # fmt: skip
 
 # Another release has other parameters, and its stubs other mistakes; what arguments mean is compared with any.
