@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import minigrad
-from tests.lockstep import attempt, leaf, same
+from tests.lockstep import Raised, attempt, leaf, same
 
 
 def test_leaves_and_their_views_are_not_written():
@@ -47,6 +47,32 @@ def test_in_place_on_results_views_and_bases():
         z = (y * y).sum()
         z.backward()
         return y, v, x.grad, w.grad, y._version, v._version
+
+    same(program)
+
+
+OF_SECOND_ORDER = {
+    "square": lambda w: w * w,
+    "power": lambda w: w**3,
+    "sine": lambda w: w.sin(),
+    "quotient": lambda w: w / (w + 1),
+    "exponential": lambda w: w.exp(),
+    "parts": lambda w: w.chunk(2)[0] ** 2,
+}
+
+
+@pytest.mark.parametrize("name", OF_SECOND_ORDER)
+def test_values_changed_before_the_second_gradient(name):
+    """What the first gradient's formula saves of a saved tensor must not be written to either."""
+
+    def program(T):
+        x = leaf(T, 1.0, 2.0)
+        w = x.clone()
+        y = OF_SECOND_ORDER[name](w).sum()
+        (g,) = T.autograd.grad(y, [w], create_graph=True)
+        w.mul_(2)
+        result = attempt(lambda: T.autograd.grad(g.sum(), [x]))
+        return result.type if isinstance(result, Raised) else result  # torch's text also names what made w
 
     same(program)
 

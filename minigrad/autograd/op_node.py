@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 from minigrad import backend
@@ -99,14 +100,17 @@ class OpNode(Node):
             raise RuntimeError(FREED)
         self.check_versions()
         edges = dict(zip(d.rules, self.edges, strict=False))
-        for name, value in zip(self.saved_names, self.saved, strict=True):
+        counters = [counter for counter, _ in self.versions]  # none where hooks have packed what was saved
+        of_each = repeat(None) if d.variadic or not counters else counters
+        for name, value, counter in zip(self.saved_names, self.saved, of_each):
             if name == d.variadic:
-                names[name] = [_attach(v, e) for v, e in zip(value, self.edges, strict=True)]
+                aligned = counters if len(counters) == len(value) else repeat(None)
+                names[name] = [_attach(*each) for each in zip(value, self.edges, aligned)]
             elif name in d.operands:
-                names[name] = _attach(value, edges.get(name))
+                names[name] = _attach(value, edges.get(name), counter)
             elif name in d.outputs:
                 number = d.outputs.index(name)
-                names[name] = _attach(value, (self, number) if name in d.differentiable_outputs else None)
+                names[name] = _attach(value, (self, number) if name in d.differentiable_outputs else None, counter)
         return names
 
     def check_versions(self) -> None:
@@ -153,16 +157,20 @@ class SavedTensor:
         node.saved = PackedValues(values)
 
 
-def _attach(value: Any, edge: Any) -> Any:
-    """A saved array as the tensor it was: the leaf itself, a result of its node, or a constant."""
+def _attach(value: Any, edge: Any, counter: list[int] | None = None) -> Any:
+    """A saved array as the tensor it was: the leaf itself, a result of its node, or a constant.
+
+    With its version `counter`: what a rule saves of it again must not be written to either.
+    """
     if not backend.is_array(value):
         return value
-    if edge is None:
-        return wrap(value)
-    target, number = edge
+    target, number = edge or (None, 0)
     if isinstance(target, Variable):
         return target
-    return wrap(value, True, target, number)
+    result = wrap(value, edge is not None, target, number)
+    if counter is not None:
+        result.counter = counter
+    return result
 
 
 def modified(node: Any, counter: list[int]) -> RuntimeError:
