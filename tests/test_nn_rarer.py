@@ -125,7 +125,61 @@ def native_shuffles(T: Any) -> Any:
     )
 
 
-PROGRAMS = [containers, losses, all_processes, converted, own_checks, no_more_statistics, with_indices]
+def tuples(T: Any) -> Any:
+    U = T.nn.modules.utils
+    makers = [U._single, U._pair, U._triple, U._quadruple, U._ntuple(6)]
+    made = [[m(x) for x in (3, (1, 2), [4], "ab", None, range(3))] for m in makers]
+    return made, [m.__name__ for m in makers], U._reverse_repeat_tuple((1, 2, 3), 2)
+
+
+def prefixes(T: Any) -> Any:
+    """A state saved from a DataParallel and loaded into the module itself; others are left alone."""
+    T.manual_seed(0)
+    consume, model = T.nn.modules.utils.consume_prefix_in_state_dict_if_present, T.nn.Sequential(T.nn.BatchNorm1d(2))
+    state, plain = T.nn.DataParallel(model).state_dict(), dict(T.nn.DataParallel(model).state_dict(), other=1)
+    for s in (state, plain):
+        consume(s, "module.")
+        consume(s, "missing.")
+    return dict(state), plain, {k: dict(v) for k, v in state._metadata.items()}, str(model.load_state_dict(state))
+
+
+def bases(T: Any) -> Any:
+    """Scripts subclass these bases, and ask whether a module is of one."""
+    found = []
+    modules = T.nn.modules
+    for name in sorted(n for n in dir(T.nn) if n.endswith("Loss") or "Norm" in n):
+        kinds = (
+            modules.loss._Loss,
+            modules.loss._WeightedLoss,
+            modules.batchnorm._NormBase,
+            modules.batchnorm._BatchNorm,
+        )
+        found.append((name, [issubclass(getattr(T.nn, name), kind) for kind in kinds]))
+
+    class Squared(modules.loss._Loss):
+        def forward(self, x: Any) -> Any:
+            return x.square().sum()
+
+    return (
+        found,
+        Squared()(T.arange(3.0)),
+        Squared(reduction="sum").reduction,
+        attempt(lambda: Squared(False).reduction),
+    )
+
+
+PROGRAMS = [
+    tuples,
+    prefixes,
+    bases,
+    containers,
+    losses,
+    all_processes,
+    converted,
+    own_checks,
+    no_more_statistics,
+    with_indices,
+]
 
 
 @pytest.mark.parametrize("program", [*PROGRAMS, by_time_batch_and_channels, native_shuffles], ids=lambda p: p.__name__)

@@ -16,7 +16,7 @@ from minigrad.ops.inplace import bump
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
-class ChannelNorm(Module):
+class _NormBase(Module):
     """What normalisations of channels have: their parameters, and perhaps running statistics."""
 
     _version = 2  # 1 had no num_batches_tracked
@@ -90,7 +90,7 @@ class ChannelNorm(Module):
         )
 
 
-class _BatchNorm(ChannelNorm):
+class _BatchNorm(_NormBase):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, for each channel (dim 1).
 
     In training mean and variance are the batch's, and the running ones move towards them by the fraction `momentum`

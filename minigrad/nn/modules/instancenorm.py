@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from minigrad.nn import functional as F
-from minigrad.nn.modules.batchnorm import ChannelNorm
+from minigrad.nn.modules.batchnorm import _NormBase
 
 __all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
 
 
-class _InstanceNorm(ChannelNorm):
+class _InstanceNorm(_NormBase):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, for each channel of each sample; the batch may be missing.
 
     The moments are the sample's own; with `track_running_stats` running ones move towards their averages by the

@@ -159,7 +159,7 @@ class LazyConvTranspose3d(_LazyConvTransposeNd, conv.ConvTranspose3d):
 # -- normalisations ----------------------------------------------------------------------------------------------------
 
 
-class _LazyNorm(LazyModuleMixin, batchnorm.ChannelNorm):
+class _LazyNorm(LazyModuleMixin, batchnorm._NormBase):
     """What the six have in common, defaults included. Channels are dimension 1."""
 
     weight: Any

@@ -18,7 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Loss(Module):
+class _Loss(Module):
     """`size_average` and `reduce` are torch's old way of saying `reduction`."""
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
@@ -27,7 +27,7 @@ class Loss(Module):
         self.reduction = reduction_by(size_average, reduce, reduction) if old else reduction
 
 
-class WeightedLoss(Loss):
+class _WeightedLoss(_Loss):
     """A loss with a weight a class (or an element), kept as the buffer `weight`."""
 
     def __init__(
@@ -37,21 +37,21 @@ class WeightedLoss(Loss):
         self.register_buffer("weight", weight)
 
 
-class L1Loss(Loss):
+class L1Loss(_Loss):
     """|input - target|."""
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
-class MSELoss(Loss):
+class MSELoss(_Loss):
     """(input - target)^2."""
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
-class SmoothL1Loss(Loss):
+class SmoothL1Loss(_Loss):
     """d^2 / (2 beta) where d = |input - target| < beta, else d - beta / 2."""
 
     def __init__(
@@ -64,7 +64,7 @@ class SmoothL1Loss(Loss):
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
-class HuberLoss(Loss):
+class HuberLoss(_Loss):
     """d^2 / 2 where d = |input - target| < delta, else delta * (d - delta / 2)."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -77,7 +77,7 @@ class HuberLoss(Loss):
         return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
-class KLDivLoss(Loss):
+class KLDivLoss(_Loss):
     """target * (log(target) - input), `input` being a log-probability, and `target` too with `log_target`.
 
     Use reduction="batchmean" for the divergence itself; "mean" divides by the number of all elements.
@@ -97,7 +97,7 @@ class KLDivLoss(Loss):
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
-class NLLLoss(WeightedLoss):
+class NLLLoss(_WeightedLoss):
     """-weight[c] * input[c] with c the target class and `input` log-probabilities along dim 1.
 
     The mean is over the weights of the targets; targets equal to `ignore_index` count nothing.
@@ -118,7 +118,7 @@ class NLLLoss(WeightedLoss):
         return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
-class CrossEntropyLoss(WeightedLoss):
+class CrossEntropyLoss(_WeightedLoss):
     """NLLLoss of log_softmax(input) along dim 1: targets are classes, or probabilities of the input's shape.
 
     `label_smoothing` e mixes the targets with the uniform distribution: (1 - e) * target + e / classes.
@@ -148,7 +148,7 @@ class CrossEntropyLoss(WeightedLoss):
         )
 
 
-class LinearCrossEntropyLoss(WeightedLoss):
+class LinearCrossEntropyLoss(_WeightedLoss):
     """CrossEntropyLoss of what a linear layer makes of the input, (N, in_features); see `F.linear_cross_entropy`.
 
     With `out_features` the layer gives num_classes * their product, and targets have those dims too.
@@ -204,14 +204,14 @@ class LinearCrossEntropyLoss(WeightedLoss):
         )
 
 
-class BCELoss(WeightedLoss):
+class BCELoss(_WeightedLoss):
     """-weight * (target * log(input) + (1 - target) * log(1 - input)), `input` being a probability."""
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(Loss):
+class BCEWithLogitsLoss(_Loss):
     """BCELoss of sigmoid(input), without overflow; `pos_weight` multiplies the positive term."""
 
     def __init__(
@@ -232,7 +232,7 @@ class BCEWithLogitsLoss(Loss):
         )
 
 
-class PoissonNLLLoss(Loss):
+class PoissonNLLLoss(_Loss):
     """exp(input) - target * input, or input - target * log(input + eps) unless `log_input`."""
 
     def __init__(
@@ -255,7 +255,7 @@ class PoissonNLLLoss(Loss):
         )
 
 
-class GaussianNLLLoss(Loss):
+class GaussianNLLLoss(_Loss):
     """(log(var) + (input - target)^2 / var) / 2 with a variance a number."""
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
@@ -267,7 +267,7 @@ class GaussianNLLLoss(Loss):
         return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
-class CTCLoss(Loss):
+class CTCLoss(_Loss):
     """-log of the probability of a label sequence over all its timings, with blanks between; see `F.ctc_loss`."""
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:

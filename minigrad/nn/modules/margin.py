@@ -7,7 +7,7 @@ from typing import Any
 
 from minigrad.nn import functional as F
 from minigrad.nn.modules.distance import PairwiseDistance
-from minigrad.nn.modules.loss import Loss, WeightedLoss
+from minigrad.nn.modules.loss import _Loss, _WeightedLoss
 
 __all__ = [
     "CosineEmbeddingLoss", "HingeEmbeddingLoss", "MarginRankingLoss", "MultiLabelMarginLoss",
@@ -16,14 +16,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-class SoftMarginLoss(Loss):
+class SoftMarginLoss(_Loss):
     """log(1 + exp(-target * input)), the target being 1 or -1."""
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
-class _MarginLoss(Loss):
+class _MarginLoss(_Loss):
     """A loss with the hyper-parameter `margin`."""
 
     def __init__(
@@ -67,7 +67,7 @@ class CosineEmbeddingLoss(_MarginLoss):
         return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
-class MultiMarginLoss(WeightedLoss):
+class MultiMarginLoss(_WeightedLoss):
     """The sum over other classes j of max(0, margin - input[target] + input[j])**p, divided by their number."""
 
     def __init__(
@@ -93,14 +93,14 @@ class MultiMarginLoss(WeightedLoss):
         )
 
 
-class MultiLabelMarginLoss(Loss):
+class MultiLabelMarginLoss(_Loss):
     """The sum over target classes y and other classes j of max(0, 1 - input[y] + input[j]), divided by their number."""
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
-class MultiLabelSoftMarginLoss(WeightedLoss):
+class MultiLabelSoftMarginLoss(_WeightedLoss):
     """Binary cross entropy of sigmoid(input), the mean over the classes, for any number of right ones."""
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -139,7 +139,7 @@ class TripletMarginLoss(_MarginLoss):
         )
 
 
-class TripletMarginWithDistanceLoss(Loss):
+class TripletMarginWithDistanceLoss(_Loss):
     """TripletMarginLoss by any distance, `PairwiseDistance()` by default."""
 
     def __init__(
