@@ -206,12 +206,6 @@ def test_capturable_is_refused_on_the_cpu(name: str) -> None:
     assert ours.line.partition("[")[0] == theirs.line.partition("[")[0]
 
 
-def test_differentiable_is_refused_at_the_step() -> None:
-    optimizer = minigrad.optim.SGD([leaf(minigrad, 1.0)], differentiable=True)
-    with pytest.raises(NotImplementedError, match="differentiable=True"):
-        optimizer.step()
-
-
 @pytest.mark.parametrize("options", [{"foreach": True}, {"foreach": False}, {"fused": True}, {"fused": False}], ids=str)
 @over_the_optimizers
 def test_torchs_other_implementations_are_accepted(name: str, options: dict[str, Any]) -> None:

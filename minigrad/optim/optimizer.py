@@ -14,6 +14,7 @@ from minigrad.autograd.mode import enable_grad
 from minigrad.autograd.trace import caller
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import Array, np
+from minigrad.optim.differentiable import update_recorded
 from minigrad.optim.flat import FEW, Plan, update_joined
 from minigrad.optim.hooks import OptimizerHooks
 from minigrad.optim.loop import update_one
@@ -91,8 +92,12 @@ class Optimizer(OptimizerHooks):
         place = caller()  # for the error about a parameter that backward still needed
         for number, group in enumerate(self.param_groups):
             params = [p for p in group["params"] if p.gradient is not None]
-            if group.get("capturable") or group.get("differentiable"):
-                _refuse(group, params, self.on_device)
+            if group.get("capturable") and any(isinstance(p.array, np.ndarray) for p in params):
+                raise AssertionError(f"If capturable=True, {self.on_device} must be on supported devices: ['cuda'].")
+            if self.defaults.get("differentiable"):
+                for p in params:
+                    update_recorded(self, p, group)
+                continue
             options = {name: None if name == "xp" else as_number(group[name]) for name in self._update_names}
             for p in params:
                 p.counter[:] = p.counter[0] + 1, place
@@ -275,17 +280,6 @@ def _as_tensor(number: float) -> Any:
     return wrap(np.array(in_default_dtype(number)))
 
 
-def _refuse(group: dict[str, Any], params: list[Any], what: str) -> None:
-    """Errors for the two options that arrays on the CPU, or updates on arrays at all, cannot honour."""
-    if group.get("capturable") and any(isinstance(p.array, np.ndarray) for p in params):
-        raise AssertionError(f"If capturable=True, {what} must be on supported devices: ['cuda'].")
-    if group.get("differentiable"):
-        raise NotImplementedError(
-            "differentiable=True: updates run on plain arrays, nothing is recorded. To differentiate through a step, "
-            "write it out with tensor operations."
-        )
-
-
 def _cast_like(p: Any, value: Any, name: Any = None) -> Any:
     """State in the dtype and on the device of its parameter, except the count of steps."""
     if isinstance(value, Variable):
@@ -323,8 +317,9 @@ def as_number(value: Any) -> Any:
     return tuple([as_number(v) for v in value]) if type(value) is tuple else value
 
 
-def in_default_dtype(number: float) -> Any:
+def in_default_dtype(number: Any) -> Any:
     """The number, rounded to the default dtype: a NumPy scalar."""
+    number = as_number(number)
     return np.float64(number) if backend.get_default_dtype() is backend.float64 else np.float32(number)
 
 

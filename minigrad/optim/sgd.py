@@ -67,15 +67,16 @@ class SGD(Optimizer):
         dampening: float,
         weight_decay: float,
         nesterov: bool,
+        xp: Any,
     ) -> None:
         if weight_decay:
             g = g + weight_decay * p
         if momentum:
             v = state.get("momentum_buffer")
             if v is None:
-                v = state["momentum_buffer"] = g.copy(order="K")  # laid out as p is
+                v = state["momentum_buffer"] = xp.copy(g)
             else:
                 v *= momentum
-                v += (1 - dampening) * g
+                v += (1 - dampening) * g if dampening else g
             g = g + momentum * v if nesterov else v
         p -= lr * g
