@@ -120,8 +120,8 @@ def line_of(kind: str) -> Rule:
         key = re.match(r"(o\d+.param_groups\[\d\])\['?\"?(\w+)", text)
         if key and key[2] not in ("initial_lr", "note") and key[2] not in eval(key[1], w.run.names):
             raise NotNow  # what an optimizer has not, means nothing to it in torch
-        twins = re.match(r"(o\d+).add_param", text)
-        if twins and (w[twins[1]].defaults.get("foreach") or w[twins[1]].defaults.get("fused")):
+        twins = re.match(r"(o\d+).add_param.*\[(p\d+), \2\]", text)
+        if twins and any(w[twins[1]].defaults.get(option) for option in ("foreach", "fused", "momentum")):
             raise NotNow  # a parameter that is there twice, goes another way there
         return text
 

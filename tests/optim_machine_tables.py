@@ -179,6 +179,10 @@ LINES = {
     """\
 fill(<o>, <k>)""": 12,
     """\
+[(fill(<o>, k), <o>.step()) for k in range(7)]
+[(fill(<o>, k), <o>.step(), <s>.step()) for k in range(3)]
+[(<o>.step(), <s>.step()) for _ in range(5)]""": 3,
+    """\
 <p>.grad = T.ones_like(<p>)
 <p>.grad = None
 <p>.grad = T.zeros_like(<p>)

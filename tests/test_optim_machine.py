@@ -55,6 +55,11 @@ s1 = S.LambdaLR(o0, lambda t: 0.25)
 s1.load_state_dict(s0.state_dict())""",
     """\
 p0 = T.ones(2, requires_grad=True)
+o0 = T.optim.SGD([{"params": [p0], "initial_lr": 0.5}])
+s0 = S.CosineAnnealingLR(o0, T_max=5, last_epoch=2)
+log.append(s0.get_lr())""",
+    """\
+p0 = T.ones(2, requires_grad=True)
 o0 = T.optim.SGD([p0])
 s0 = S.ChainedScheduler([S.ExponentialLR(o0, gamma=0.5)])
 s1 = S.ExponentialLR(o0, gamma=0.5)

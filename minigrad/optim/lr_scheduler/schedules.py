@@ -164,6 +164,8 @@ class CosineAnnealingLR(LRScheduler):
         if self._is_initial:
             return rates(self.optimizer)
         t, T, low = self.last_epoch, self.T_max, self.eta_min
+        if self._step_count == 1 and t > 0:  # asked before the first step after resuming
+            return self._get_closed_form_lr()
         if (t - 1 - T) % (2 * T) == 0:  # from the bottom, where the factor below would be 0 / 0
             rise = (1 - math.cos(math.pi / T)) / 2
             return [
