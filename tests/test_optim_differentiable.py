@@ -93,6 +93,29 @@ def test_gradients_through_a_step_are_torchs(case: OptimizerCase, data: st.DataO
     same(program, rtol=1e-9)
 
 
+@pytest.mark.parametrize("case", [c for c in DIFFERENTIABLE if c.name != "Adamax"], ids=str)  # torch cannot
+def test_the_state_may_be_differentiated_by(case: OptimizerCase) -> None:
+    options = {"eps": 0.1} if "eps" in case.for_halves else {}
+    if case.name in ("SGD", "RMSprop"):
+        options["momentum"] = 0.9
+    if case.name in ("Adam", "AdamW"):
+        options["amsgrad"] = True
+
+    def program(T: Any) -> Any:
+        values, g = tensor(T, VALUES), tensor(T, GRADIENTS[0])
+        p, optimizer = stepped(T, case.name, values, [tensor(T, GRADIENTS[1], False)] * 2, **options)
+        leaves = {n: (v.detach() + 0.5).requires_grad_() for n, v in optimizer.state[p].items() if v.dim()}
+        optimizer.state[p].update({n: v.clone() for n, v in leaves.items()})
+        p.grad = g
+        optimizer.step()
+        (p * tensor(T, [1.0, 2.0, 3.0], False)).sum().backward()
+        # What only a sign is taken of has a gradient of zeros in torch, none here.
+        slopes = {n: T.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items()}
+        return p.detach(), values.grad, g.grad, slopes
+
+    same(program, rtol=1e-9)
+
+
 def hyper_gradients(name: str, tensors: dict[str, Any], steps: int, **options: Any) -> None:
     """Hold the gradient of every hyper-parameter given as a tensor to torch's."""
 
@@ -100,7 +123,8 @@ def hyper_gradients(name: str, tensors: dict[str, Any], steps: int, **options: A
         own = {k: tuple(tensor(T, x) for x in v) if isinstance(v, tuple) else tensor(T, v) for k, v in tensors.items()}
         values, gradients = tensor(T, VALUES), [tensor(T, g) for g in GRADIENTS[:steps]]
         p, _ = stepped(T, name, values, gradients, **own, **options)
-        (p * p).sum().backward()
+        scalar, _ = stepped(T, name, tensor(T, 1.5), [tensor(T, 0.5)], **own, **options)
+        ((p * p).sum() + scalar * scalar).backward()
         leaves = [x for v in own.values() for x in (v if isinstance(v, tuple) else [v])]
         return p, values.grad, [g.grad for g in gradients], [x.grad for x in leaves]
 

@@ -46,7 +46,7 @@ class Tensors:
 def update_recorded(optimizer: Optimizer, p: Any, group: dict[str, Any]) -> None:
     """Run `update` on one parameter, its gradient and its state, and record it.
 
-    It works on clones, which are written back: what one step has saved the next one leaves alone.
+    It works on clones of the state, which are written back: what one step has saved the next one leaves alone.
     """
     names, numbers = optimizer._update_names, optimizer.numbers
     options = {name: Tensors if name == "xp" else _as_scalar(group[name]) for name in names}
@@ -56,11 +56,10 @@ def update_recorded(optimizer: Optimizer, p: Any, group: dict[str, Any]) -> None
         arrays["step"] = count_up(arrays["step"])
     with enable_grad():
         state = {**arrays, **{name: v.clone() for name, v in kept.items()}}
-        value, g = p.clone(), p.grad
-        optimizer.update(value, -g if group.get("maximize") else g, state, **options)
+        g = p.gradient
+        optimizer.update(p, -g if group.get("maximize") else g, state, **options)
         for name, v in kept.items():
             v.copy_(state[name])
-        p.copy_(value)
     for name in state.keys() - arrays.keys():
         optimizer.state[p][name] = state[name].clone()
 
