@@ -1,6 +1,7 @@
 """minigrad: reverse-mode automatic differentiation and optimizers on NumPy and CuPy arrays, with torch's eager API."""
 
 import warnings as _warnings
+from math import e, inf, nan, pi
 
 from minigrad import allocator as _allocator
 from minigrad import autograd, cuda, fft, func, linalg, masked, nn, optim, special, testing, utils
@@ -25,6 +26,19 @@ from minigrad.backend import (
     uint8,
 )
 from minigrad.backend import bool_ as bool
+from minigrad.compat import (
+    accelerator,
+    amp,
+    backends,
+    compiler,
+    distributed,
+    hub,
+    jit,
+    multiprocessing,
+    onnx,
+)
+from minigrad.compat.amp import GradScaler, autocast
+from minigrad.compat.settings import *
 from minigrad.dtypes import *
 from minigrad.facts import *
 from minigrad.formats import *
@@ -44,6 +58,7 @@ from minigrad.random import (
     seed,
     set_rng_state,
 )
+from minigrad.run import as_torch
 from minigrad.serialization import load, save
 from minigrad.size import Size
 from minigrad.tensor import Tensor
@@ -56,4 +71,6 @@ from minigrad.compiled import *  # after those of `ops`, of which these have oth
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
 _allocator.keep_freed_memory()
 
+newaxis = None
+OutOfMemoryError = MemoryError
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16

@@ -298,8 +298,40 @@ class device:
     def __reduce__(self) -> tuple:
         return device, (str(self),)
 
+    def __enter__(self) -> device:
+        _entered.append(default_device.where)
+        set_default_device(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        default_device.where = _entered.pop()
+
 
 CPU = device("cpu")
+
+
+class _DefaultDevice:
+    """Where tensors are made that name no device; None is the CPU."""
+
+    __slots__ = ("where",)
+
+    def __init__(self) -> None:
+        self.where: device | None = None
+
+
+default_device = _DefaultDevice()
+_entered: list[device | None] = []  # the default device before each `with device:` that is open
+
+
+def get_default_device() -> device:
+    """Where tensors are made that name no device."""
+    return default_device.where or CPU
+
+
+def set_default_device(where: Any) -> None:
+    """Make tensors that name no device there; None is the CPU."""
+    target = None if where is None else canonical(where)
+    default_device.where = None if target == CPU else target
 
 
 def canonical(where: Any) -> device:

@@ -1,4 +1,5 @@
-"""The command `minigrad`: `train` a network of the tutorials, or `compare` its training with torch's."""
+"""The command `minigrad`: `run` a PyTorch script, `train` a network of the tutorials, `compare` its training with
+torch's."""
 
 from __future__ import annotations
 
@@ -12,14 +13,19 @@ from collections.abc import Sequence
 import minigrad
 from minigrad import serialization
 from minigrad.comparison import EpochReport, compare, import_torch
+from minigrad.run import run_script
 from minigrad.training import NETWORKS, OPTIMIZERS, Run, Settings, load_data
 
 BAR = 24
+RUN = "Run a PyTorch script, unmodified: `import torch` and `import torchvision` give minigrad."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1 after an error that was reported in one line)."""
     options = _parser().parse_args(arguments)
+    if options.command == "run" and os.path.isfile(options.script):  # whose errors are its own
+        run_script(options.script, options.arguments)
+        return 0
     try:
         options.run(options)
     except (OSError, ValueError, RuntimeError, AssertionError, ModuleNotFoundError) as error:
@@ -35,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="minigrad", description="Train small networks with minigrad.")
     parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    script = commands.add_parser("run", help="run a PyTorch script on minigrad", description=RUN)
+    script.set_defaults(run=lambda options: run_script(options.script, options.arguments))
+    script.add_argument("script", help="a Python file that imports torch")
+    script.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script finds in sys.argv")
     defaults = Settings()
     for name, run, text in (
         ("train", _train, "train a network of the tutorials, and save a checkpoint"),

@@ -12,10 +12,15 @@ __all__ = [
     "empty_cache",
     "get_device_name",
     "is_available",
+    "is_bf16_supported",
+    "is_initialized",
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",
+    "max_memory_reserved",
     "memory_allocated",
+    "memory_reserved",
+    "reset_peak_memory_stats",
     "set_device",
     "synchronize",
 ]
@@ -64,13 +69,35 @@ def empty_cache() -> None:
 
 
 def memory_allocated(device: Any = None) -> int:
-    """Bytes of GPU memory in use by arrays."""
-    return backend.gpu_module().get_default_memory_pool().used_bytes()
+    """Bytes of GPU memory in use by arrays; 0 without a GPU."""
+    return backend.gpu_module().get_default_memory_pool().used_bytes() if is_available() else 0
 
 
 def max_memory_allocated(device: Any = None) -> int:
     """Bytes of GPU memory held at most: CuPy's pool never shrinks on its own, so this is what it holds."""
-    return backend.gpu_module().get_default_memory_pool().total_bytes()
+    return memory_reserved(device)
+
+
+def is_initialized() -> bool:
+    """True if there is a GPU: CuPy needs no preparation."""
+    return is_available()
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """False: there is no such dtype."""
+    return False
+
+
+def memory_reserved(device: Any = None) -> int:
+    """Bytes of GPU memory that CuPy's pool holds; 0 without a GPU."""
+    return backend.gpu_module().get_default_memory_pool().total_bytes() if is_available() else 0
+
+
+max_memory_reserved = memory_reserved  # the pool never shrinks on its own
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Accepted: the pool counts no peak."""
 
 
 def manual_seed(seed: int) -> None:

@@ -44,6 +44,7 @@ EXCEPTIONS = {
         r"Tensor\.requires_grad_: .*`?(mode|requires_grad)`?",
         r"(\w+_loss|kl_div|binary_cross_entropy_with_logits): has the default reduction=0",  # what it comes to in torch
         r"Tensor\.to: refuses \(other=",
+        r"set_(num_threads|num_interop_threads|flush_denormal): ",  # by place only
         r"Tensor\.random_: refuses \(from_=",  # it is `from`, which Python does not allow
         r"nn\.\w+: refuses \(args\)",  # handed on to a constructor with the names, or refused by Module's
     ],

@@ -23,6 +23,7 @@ LAYERS = [
     ["nn.parameter", "serialization", "optim", "utils"],
     ["nn", "optim.swa_utils", "func", "vision"],
     ["testing"],
+    ["compat", "run"],
     ["__init__"],
     ["training", "comparison", "cli", "__main__"],
 ]

@@ -148,6 +148,8 @@ def tensor(
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor)."
         )
     array = array_from(data, dtype)
+    if device is None:
+        device = backend.default_device.where
     module = backend.module_on(device) if device is not None else backend.module_of(array)
     copied = module.array(backend.move(array, device) if device is not None else array, copy=True)
     return leaf(copied, requires_grad)
@@ -158,6 +160,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     if isinstance(data, Variable):
         return data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
     array = array_from(data, dtype)
+    if device is None:
+        device = backend.default_device.where
     return new(array if device is None else backend.move(array, device))
 
 
@@ -223,8 +227,9 @@ def _filled(make: str, shape: tuple[int, ...], dtype: Any, device: Any, requires
 
 
 def on_device(device: Any, make: Any) -> Any:
-    """`make(array module)` with `device` current."""
-    if device is None or (target := backend.canonical(device)).type == "cpu":
+    """`make(array module)` with `device`, or the default one, current."""
+    where = backend.default_device.where if device is None else device
+    if where is None or (target := backend.canonical(where)).type == "cpu":
         return make(np)
     module = backend.gpu_module()
     with module.cuda.Device(target.index):

@@ -91,6 +91,7 @@ def randperm(
 ) -> Any:  # fmt: skip
     """The integers 0 ... n-1 in random order."""
     array = choices.randperm(_engine(generator), n, backend.numpy_dtype(dtype))
+    device = backend.default_device.where if device is None else device
     return create.leaf(array if device is None else backend.move(array, device), requires_grad)
 
 

@@ -1,0 +1,111 @@
+"""Switches at the top of torch: threads, default devices, precision, determinism; and `compile`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from minigrad import backend
+from minigrad.autograd.trace import warn
+
+__all__ = [
+    "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
+    "get_num_interop_threads", "get_num_threads", "set_default_device", "set_float32_matmul_precision",
+    "set_flush_denormal", "set_num_interop_threads", "set_num_threads", "set_warn_always",
+    "use_deterministic_algorithms",
+]  # fmt: skip
+
+_deterministic = False
+_precision = "highest"
+
+
+def compile(model: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """The function or module itself: minigrad runs it as it is."""
+    return (lambda function: function) if model is None else model
+
+
+def _pools() -> Any:
+    """threadpoolctl's view of the BLAS that NumPy uses, None without it."""
+    try:
+        import threadpoolctl
+    except ModuleNotFoundError:
+        return None
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")
+
+
+def get_num_threads() -> int:
+    """How many threads a matrix product may use."""
+    pools = _pools()
+    counts = [library.num_threads for library in pools.lib_controllers] if pools is not None else []
+    return max(counts, default=int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
+
+
+def set_num_threads(threads: int) -> None:
+    """Let matrix products use so many threads; with a warning that nothing changes if threadpoolctl is missing."""
+    if not isinstance(threads, int):
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(threads).__name__}")
+    if threads < 1:
+        raise RuntimeError("set_num_threads expects a positive integer")
+    pools = _pools()
+    if pools is not None:
+        pools.limit(limits=threads)
+    elif threads != get_num_threads():
+        warn(
+            f"set_num_threads({threads}) needs threadpoolctl: pip install 'minigrad-engine[fast]', or set "
+            f"OMP_NUM_THREADS={threads} before the program starts"
+        )
+
+
+def get_num_interop_threads() -> int:
+    """1: operations run one after the other."""
+    return 1
+
+
+def set_num_interop_threads(threads: int) -> None:
+    """Accepted: operations run one after the other."""
+    if threads < 1:
+        raise RuntimeError("set_num_interop_threads expects a positive integer")
+
+
+def get_default_device() -> backend.device:
+    """Where tensors are made that name no device."""
+    return backend.get_default_device()
+
+
+def set_default_device(device: Any) -> None:
+    """Make tensors that name no device on this one; None is the CPU."""
+    backend.set_default_device(device)
+
+
+def get_float32_matmul_precision() -> str:
+    """What was last set: "highest", "high" or "medium"."""
+    return _precision
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Accepted and remembered; products are always computed in full precision."""
+    global _precision
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"{precision} is not one of 'highest', 'high', 'medium'")
+    _precision = precision
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Remembered; on the CPU everything is deterministic anyway."""
+    global _deterministic
+    _deterministic = mode
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What was last set; False at first."""
+    return _deterministic
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: it cannot be done from Python."""
+    return False
+
+
+def set_warn_always(b: bool) -> None:
+    """Accepted: warnings are Python's, whose filters decide."""
