@@ -1,7 +1,7 @@
 """Whole training steps of the tutorials' networks, written once against torch's API.
 
 Each workload takes the library as `T` and returns a function that does one step: zero_grad, forward, backward and the
-optimizer's update.
+optimizer's update (`adam` the last alone).
 """
 
 from __future__ import annotations
@@ -78,10 +78,88 @@ def lenet(T: Any) -> Step:
     return _step(model, nn.CrossEntropyLoss(), optimizer, *_images(T, 64, 3, 32, 32))
 
 
+def bilstm(T: Any) -> Step:
+    """The BiLSTM classifier: 100 texts of 25 words out of 10,000, in 300 and 2 x 64 features, Adam."""
+    nn = T.nn
+
+    class Classifier(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(10_000, 300)
+            self.lstm = nn.LSTM(300, 64, bidirectional=True, batch_first=True)
+            self.linear = nn.Linear(4 * 64, 64)
+            self.relu = nn.ReLU()
+            self.dropout = nn.Dropout(0.1)
+            self.out = nn.Linear(64, 1)
+
+        def forward(self, words: Any) -> Any:
+            h, _ = self.lstm(self.embedding(words))
+            largest, _ = T.max(h, 1)
+            features = T.cat((T.mean(h, 1), largest), 1)
+            return self.out(self.dropout(self.relu(self.linear(features))))
+
+    model, rng = Classifier(), np.random.default_rng(0)
+    x = T.from_numpy(rng.integers(0, 10_000, (100, 25)))
+    y = T.from_numpy(rng.integers(0, 2, (100, 1)).astype("float32"))
+    return _step(model, nn.BCEWithLogitsLoss(), T.optim.Adam(model.parameters()), x, y)
+
+
+def char_transformer(T: Any) -> Step:
+    """A transformer of 4 layers, width 128, 4 heads, on 12 texts of 64 out of 65 characters, AdamW."""
+    nn, characters, width, heads, context, batch = T.nn, 65, 128, 4, 64, 12
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+        def forward(self, x: Any) -> Any:
+            n, t, c = x.size()
+            q, k, v = (
+                part.view(n, t, heads, c // heads).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(c, dim=2)
+            )
+            y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(y.transpose(1, 2).contiguous().view(n, t, c))
+            return x + self.mlp(self.norm2(x))
+
+    class Transformer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.places = nn.Embedding(characters, width), nn.Embedding(context, width)
+            self.blocks = nn.Sequential(*[Block() for _ in range(4)])
+            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, characters, bias=False)
+
+        def forward(self, x: Any) -> Any:
+            x = self.tokens(x) + self.places(T.arange(x.size(1)))
+            return self.head(self.norm(self.blocks(x))).flatten(0, 1)
+
+    model, rng = Transformer(), np.random.default_rng(0)
+    x, y = (T.from_numpy(rng.integers(0, characters, shape)) for shape in ((batch, context), batch * context))
+    return _step(model, nn.CrossEntropyLoss(), T.optim.AdamW(model.parameters(), lr=3e-4), x, y)
+
+
+def adam(T: Any) -> Step:
+    """Adam's update alone, of one parameter of 4 million."""
+    x = T.zeros(4_000_000, requires_grad=True)
+    x.grad = T.from_numpy(np.random.default_rng(0).normal(size=4_000_000).astype("float32"))
+    optimizer, zero = T.optim.Adam([x]), T.zeros(())
+
+    def step() -> Any:
+        optimizer.step()
+        return zero
+
+    return step
+
+
 WORKLOADS: dict[str, Callable[[Any], Step]] = {
     "linear-regression": linear_regression,
     "mnist-mlp": mnist_mlp,
     "fashion-mlp": fashion_mlp,
     "fashion-mlp-adam": fashion_mlp_adam,
     "lenet": lenet,
+    "bilstm": bilstm,
+    "char-transformer": char_transformer,
+    "adam-4M": adam,
 }
