@@ -261,10 +261,10 @@ def test_on_the_gpu_stand_in():
         out, lengths = R.pad_packed_sequence(output.cuda() if device == "cuda" else output.cpu())
         (out.sum() + h.sum() + c.sum()).backward()
         assert out.device.type == device
-        return [t.cpu().tolist() for t in (out, lengths, h, c, *(p.grad for p in layer.parameters()))]
+        return [t.cpu() for t in (out, lengths, h, c, *(p.grad for p in layer.parameters()))]
 
     with strict_cupy.install():
-        assert computed("cuda") == computed("cpu")
+        minigrad.testing.assert_close(computed("cuda"), computed("cpu"))  # float32 sums in another order
 
 
 def test_the_bases_of_recurrent_layers():
