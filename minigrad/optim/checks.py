@@ -37,7 +37,7 @@ def check_tensor_lr(lr: Any) -> None:
 
 
 def check_fused(defaults: dict[str, Any]) -> None:
-    """RuntimeError for options that exclude each other in torch; `fused` and `foreach` change nothing else here."""
+    """RuntimeError for options that exclude each other in torch; `fused` changes nothing else here."""
     if defaults["fused"] and defaults["differentiable"]:
         raise RuntimeError("`fused` does not support `differentiable`")
     if defaults["fused"] and defaults["foreach"]:

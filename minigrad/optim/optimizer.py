@@ -28,8 +28,9 @@ class Optimizer(OptimizerHooks):
 
     After the star both name the hyper-parameters they use, keys of the parameter's group, and `xp` if they need the
     array module. The base negates `g` if the group says `maximize` and counts "step" up before the update. A class
-    whose update works element by element says `elementwise = True`: large arrays are then updated in pieces. `numbers`
-    names those of its state that are numbers, for torch 0-dim float tensors on the host; `update` gets them as arrays.
+    whose update works element by element says `elementwise = True`: large arrays are then updated in pieces, small ones
+    several at once. `numbers` names those of its state that are numbers, for torch 0-dim float tensors on the host;
+    `update` gets them as arrays. With `differentiable` among the defaults, `update` is run on tensors.
 
     As in torch a subclass may instead have a `step` of its own, under `no_grad`, that works on `self.param_groups` and
     `self.state`.
