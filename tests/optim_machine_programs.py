@@ -169,7 +169,7 @@ def optimizer(w: Writer) -> str:
     if name == "LBFGS" and "range" in chosen:  # of which nine would be float32
         raise NotNow
     options = [f"lr={w.valid(LR)}"] if w.chance(2) else []
-    options += w.options(OPTIMIZERS[name], 3)
+    options += w.options(OPTIMIZERS[name], 2)
     if "detach" in "".join(w.lines):  # which of two parameters that share memory goes first, differs there
         options = [o for o in options if not re.match("foreach|fused", o)]
     if not all(w[n].is_contiguous() for n in names):  # torch's fused ones take it for granted
