@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minigrad
 from minigrad.utils.data import DataLoader, TensorDataset, default_collate
-from minigrad.utils.data.fetch import batch_at_once
+from minigrad.utils.data._utils.fetch import batch_at_once
 from reference import strict_cupy
 from tests.datasets import X, Y
 from tests.lockstep import Raised, attempt, same

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import minigrad
-from minigrad.utils.data import workers
+from minigrad.utils.data._utils import workers
 from tests.loaders import Items, ours, quiet
 from tests.lockstep import attempt, same
 
@@ -143,7 +143,7 @@ def test_a_worker_that_dies(how):
 
 
 def test_a_worker_that_dies_while_it_sends():
-    batches = iter(quiet(minigrad, Items(2, lambda i: np.zeros(10_000_000)), num_workers=1))
+    batches = iter(quiet(minigrad, Items(2, lambda i: bytes(10_000_000)), num_workers=1))
     time.sleep(0.5)  # the pipe is full long before all of it has been sent
     (worker,) = ours()
     worker.kill()

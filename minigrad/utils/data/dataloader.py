@@ -14,14 +14,14 @@ from typing import Any, Generic, TypeVar
 from minigrad.backend import gpu_available
 from minigrad.kernels.choices import draw_seed
 from minigrad.random import Generator, default_generator
-from minigrad.utils.data.collate import default_collate, default_convert
+from minigrad.utils.data._utils.collate import default_collate, default_convert
+from minigrad.utils.data._utils.fetch import fetcher
+from minigrad.utils.data._utils.worker import Job, get_worker_info
+from minigrad.utils.data._utils.workers import Workers
 from minigrad.utils.data.dataset import Dataset, IterableDataset
-from minigrad.utils.data.fetch import fetcher
 from minigrad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from minigrad.utils.data.worker import Job
-from minigrad.utils.data.workers import Workers
 
-__all__ = ["DataLoader", "default_collate", "default_convert"]
+__all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
 Item = TypeVar("Item", covariant=True)
 
@@ -39,10 +39,10 @@ class DataLoader(Generic[Item]):
     generator       what the order and the workers' seeds are drawn from, instead of the default generator
     num_workers     processes that read batches, in the same order; 0 reads in this process. `prefetch_factor` is how
                     many batches each is ahead, `timeout` how many seconds to wait for one, `worker_init_fn(id)` is
-                    called at the start of each, `persistent_workers` keeps them from one pass to the next, and
-                    `multiprocessing_context` is how they are started ("fork", "spawn", ...)
+                    called at the start of each, `persistent_workers` keeps them from one pass to the next,
+                    `in_order=False` gives batches as they come, and `multiprocessing_context` is how workers are
+                    started ("fork", "spawn", ...)
     pin_memory      accepted, as pin_memory_device; batches stay in ordinary memory
-    in_order        accepted; batches always come in order
 
     ValueError and TypeError for options that do not fit together, as in torch.
     """
@@ -95,11 +95,21 @@ class DataLoader(Generic[Item]):
         self.num_workers, self.timeout, self.worker_init_fn = num_workers, timeout, worker_init_fn
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.persistent_workers, self.pin_memory = persistent_workers, pin_memory
-        self.multiprocessing_context = _context(multiprocessing_context, num_workers)
+        self.pin_memory_device, self.in_order = pin_memory_device, in_order
+        self.multiprocessing_context = multiprocessing_context
         self._announced: int | None = None  # what len() last said of a stream
         self._iterator: _Iterator | None = None  # kept with persistent workers
         self._ready = True
         _warn_of_many(num_workers)
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        """How worker processes are started; None for Python's own way on this system."""
+        return self._context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, method: str | BaseContext | None) -> None:
+        self._context = _context(method, self.num_workers)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._ready and name in FIXED:
@@ -117,10 +127,18 @@ class DataLoader(Generic[Item]):
             self._iterator.restart(self)
         return self._iterator
 
+    @property
+    def _auto_collation(self) -> bool:
+        return self.batch_sampler is not None
+
+    @property
+    def _index_sampler(self) -> Any:
+        return self.batch_sampler if self._auto_collation else self.sampler
+
     def __len__(self) -> int:
         """The number of batches. Of a stream, what its own length promises."""
         if not isinstance(self.dataset, IterableDataset):
-            return len(_index_sampler(self))
+            return len(self._index_sampler)
         self._announced = n = len(self.dataset)  # type: ignore[arg-type]
         if self.batch_size is None:
             return n
@@ -131,6 +149,12 @@ class _Iterator(Iterator[Any]):
     """One pass over a loader; with persistent workers, one after the other."""
 
     def __init__(self, loader: DataLoader) -> None:
+        if loader.pin_memory and loader.pin_memory_device:
+            warnings.warn(
+                "pin_memory_device is deprecated, the current accelerator will be used as the device,"
+                f"ignore pin_memory_device='{loader.pin_memory_device}'.",
+                stacklevel=3,
+            )
         if loader.pin_memory and not gpu_available():
             warnings.warn(
                 "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be "
@@ -140,13 +164,14 @@ class _Iterator(Iterator[Any]):
         self._start(loader)
         # torch draws a seed for the workers even where there are none; later numbers stay in step with torch's.
         base_seed = draw_seed(loader.generator or default_generator)
-        how = (loader.dataset, loader.batch_sampler is not None, loader.collate_fn, loader.drop_last)
+        how = (loader.dataset, loader._auto_collation, loader.collate_fn, loader.drop_last)
         self._workers: Workers | None = None
         if loader.num_workers:
             if not loader.prefetch_factor:
                 raise AssertionError("prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter")
             job = Job(*how, base_seed, loader.num_workers, loader.worker_init_fn)
-            self._workers = Workers(job, loader.multiprocessing_context, loader.prefetch_factor, loader.timeout)
+            context = loader.multiprocessing_context or multiprocessing.get_context()
+            self._workers = Workers(job, context, loader.prefetch_factor, loader.timeout, loader.in_order)
             self.restart(loader)  # a second iter() of the sampler, as in torch: one that draws at once draws twice
         else:
             if loader.timeout:
@@ -156,7 +181,7 @@ class _Iterator(Iterator[Any]):
             self._fetch = fetcher(*how)
 
     def _start(self, loader: DataLoader) -> None:
-        self._sampler = _index_sampler(loader)
+        self._sampler = loader._index_sampler
         self._indices = iter(self._sampler)
         self._announced, self._stream, self._given = loader._announced, loader.dataset, 0
 
@@ -174,19 +199,22 @@ class _Iterator(Iterator[Any]):
         batch = self._workers.next_batch() if self._workers else self._fetch(next(self._indices))
         self._given += 1
         if self._announced is not None and self._given > self._announced:
+            hint = (
+                "For multiprocessing data-loading, this could be caused by not properly configuring the "
+                "IterableDataset replica at each worker: get_worker_info() tells it which part to give."
+            )
             warnings.warn(
                 f"Length of IterableDataset {self._stream} was reported to be {self._announced}(when accessing "
-                f"len(dataloader)), but {self._given} samples have been fetched. ",
+                f"len(dataloader)), but {self._given} samples have been fetched. {hint if self._workers else ''}",
                 stacklevel=2,
             )
         return batch
 
+    def __getstate__(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
+
     def __len__(self) -> int:
         return len(self._sampler)
-
-
-def _index_sampler(loader: DataLoader) -> Any:
-    return loader.sampler if loader.batch_sampler is None else loader.batch_sampler
 
 
 # -- checks of the options --------------------------------------------------------------------------------------------
@@ -227,9 +255,9 @@ def _check_order(
 
 
 def _context(method: str | BaseContext | None, num_workers: int) -> Any:
-    """How worker processes are started: Python's own way on this system unless another is asked for."""
+    """A way to start worker processes, or None for Python's own."""
     if method is None:
-        return multiprocessing.get_context() if num_workers else None
+        return None
     if not num_workers:
         raise ValueError(
             "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "

@@ -12,7 +12,10 @@ from typing import Any, Generic, TypeVar
 from minigrad.kernels.choices import randperm
 from minigrad.random import Generator, default_generator
 
-__all__ = ["ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split"]
+__all__ = [
+    "ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "StackDataset", "Subset", "TensorDataset",
+    "random_split",
+]  # fmt: skip
 
 Item = TypeVar("Item", covariant=True)
 
@@ -36,6 +39,9 @@ class IterableDataset(Dataset[Item], Iterable[Item]):
 
     Each worker process iterates over a copy of its own: `get_worker_info()` says which part it should give.
     """
+
+    def __add__(self, other: Dataset) -> Any:
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset[tuple[Any, ...]]):
@@ -73,6 +79,70 @@ class ConcatDataset(Dataset[Item]):
         idx = idx % len(self) if idx < 0 else idx
         which = bisect_right(self.cumulative_sizes, idx)  # beyond the end: IndexError, as of a list
         return self.datasets[which][idx - self.cumulative_sizes[which - 1] if which else idx]
+
+
+class ChainDataset(IterableDataset[Item]):
+    """The items of several streams, one after the other; AssertionError, once it is reached, for what is no stream."""
+
+    def __init__(self, datasets: Iterable[Dataset[Item]]) -> None:
+        self.datasets = datasets
+
+    def _streams(self) -> Iterator[Any]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError("ChainDataset only supports IterableDataset")
+            yield dataset
+
+    def __iter__(self) -> Iterator[Item]:
+        for stream in self._streams():
+            yield from stream
+
+    def __len__(self) -> int:
+        return sum(map(len, self._streams()))
+
+
+class StackDataset(Dataset[Any]):
+    """Item i is the tuple of the items i of several datasets of equal length, or the dict of those given by name.
+
+    ValueError for datasets of unequal length, for none, and for some of either kind.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ValueError(
+                "Supported either ``tuple``- (via ``args``) or``dict``- (via ``kwargs``) like input/output, but both "
+                "types are given."
+            )
+        if not (args or kwargs):
+            raise ValueError("At least one dataset should be passed")
+        self.datasets: Any = args or kwargs
+        lengths = [len(dataset) for dataset in args or kwargs.values()]
+        if len({*lengths}) > 1:
+            raise ValueError(f"Size mismatch between datasets\nTheir lengths are {lengths}.")
+        self._length = lengths[0]
+
+    def _join(self, items: Iterable[Any]) -> Any:
+        return dict(zip(self.datasets, items)) if isinstance(self.datasets, dict) else tuple(items)
+
+    def _parts(self) -> Iterable[Any]:
+        return self.datasets.values() if isinstance(self.datasets, dict) else self.datasets
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._join(dataset[index] for dataset in self._parts())
+
+    def __getitems__(self, indices: list[Any]) -> list[Any]:
+        columns = []
+        for dataset in self._parts():
+            whole = getattr(dataset, "__getitems__", None)
+            columns.append(whole(indices) if callable(whole) else [dataset[i] for i in indices])
+            if len(columns[-1]) != len(indices):
+                raise ValueError(
+                    f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(columns[-1])}"
+                )
+        return [self._join(row) for row in zip(*columns)]
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class Subset(Dataset[Item]):

@@ -9,7 +9,7 @@ from typing import Any
 from minigrad.autograd.mode import is_inference_mode_enabled
 from minigrad.autograd.variable import wrap
 from minigrad.backend import module_of, np
-from minigrad.utils.data.collate import default_collate
+from minigrad.utils.data._utils.collate import default_collate
 from minigrad.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
 
 Fetch = Callable[[Any], Any]

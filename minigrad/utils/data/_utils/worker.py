@@ -12,13 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from minigrad.backend import np
 from minigrad.random import manual_seed
+from minigrad.utils.data._utils.fetch import Fetch, fetcher
+from minigrad.utils.data._utils.segments import Parcel, Sender, send
 from minigrad.utils.data.dataset import IterableDataset
-from minigrad.utils.data.fetch import Fetch, fetcher
 
 __all__ = ["Failure", "Job", "Mark", "WorkerInfo", "get_worker_info", "work"]
 
@@ -31,6 +31,8 @@ class WorkerInfo:
     num_workers: int
     seed: int
     dataset: Any
+    rng: None = None
+    worker_method: str = "multiprocessing"
 
 
 _info: WorkerInfo | None = None
@@ -108,18 +110,23 @@ def work(pipe: Connection, job: Job, number: int) -> None:
 def _serve(pipe: Connection, job: Job, number: int) -> None:
     # Answers are sent by a thread, so that the next batch is read while one waits to be received.
     outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_send_all, args=(outbox, pipe), daemon=True).start()
     parent: Any = multiprocessing.parent_process()
+    threading.Thread(target=_send_all, args=(outbox, pipe, parent.pid), daemon=True).start()
+    sender = Sender()
     failure: Failure | None = None
     fetch: Fetch | None = None
     try:
         _prepare(job, number)
     except Exception as error:
         failure = Failure.of(error, number)
-    while pipe in wait([pipe, parent.sentinel]) and (message := pipe.recv()) is not Mark.STOP:
+    while pipe in wait([pipe, parent.sentinel]):
+        message, returned = pipe.recv()
+        sender.take_back(returned)
+        if message is Mark.STOP:
+            return
         if message is Mark.RESTART:
             fetch = None
-            outbox.put(_packed(Mark.RESTART, number))
+            outbox.put(sender.pack(Mark.RESTART))
         elif fetch is not _ended:
             answer: Any = failure
             try:
@@ -131,7 +138,8 @@ def _serve(pipe: Connection, job: Job, number: int) -> None:
                     answer, fetch = Mark.END, _ended
                 else:
                     answer = Failure.of(error, number)
-            outbox.put(_packed(answer, number))
+            outbox.put(_packed(sender, answer, number))
+            answer = None  # the next batch is read without this one in memory
 
 
 def _ended(index: Any) -> None:
@@ -151,16 +159,16 @@ def _prepare(job: Job, number: int) -> None:
         job.init(number)
 
 
-def _packed(answer: Any, number: int) -> Any:
-    """The pickle of an answer; what cannot be pickled becomes a failure that says so."""
+def _packed(sender: Sender, answer: Any, number: int) -> Parcel:
+    """The parcel of an answer; what cannot be pickled becomes a failure that says so."""
     try:
-        return ForkingPickler.dumps(answer)
+        return sender.pack(answer)
     except Exception as error:
         text = answer.text if isinstance(answer, Failure) else Failure.of(error, number).text
-        return ForkingPickler.dumps(Failure(RuntimeError, text, number))
+        return sender.pack(Failure(RuntimeError, text, number))
 
 
-def _send_all(outbox: queue.SimpleQueue[Any], pipe: Connection) -> None:
+def _send_all(outbox: queue.SimpleQueue[Any], pipe: Connection, receiver: int) -> None:
     with suppress(OSError):  # until the main process closes its end
         while True:
-            pipe.send_bytes(outbox.get())
+            send(pipe, outbox.get(), receiver)

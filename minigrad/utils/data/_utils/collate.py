@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
-from minigrad.autograd.variable import Variable
 from minigrad.backend import float64, np
 from minigrad.ops.create import as_tensor, tensor
 from minigrad.ops.join import stack
+from minigrad.tensor import Tensor
 
-__all__ = ["default_collate", "default_convert"]
+__all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
+
+Rules = dict[Any, Callable[..., Any]]
 
 NO_NUMBERS = "OSUa"  # kinds of NumPy arrays that hold objects or text
 
@@ -21,40 +23,87 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
     Python floats become float64, ints int64, bools bool; NumPy scalars keep their dtype; text stays a list. Dicts and
     lists keep their type, tuples become lists, named tuples stay. The first item says how all are treated. RuntimeError
-    for tensors or sequences of unequal size, TypeError for anything else.
+    for tensors or sequences of unequal size, TypeError for anything else. Types added to `default_collate_fn_map` are
+    treated as it says.
+    """
+    return collate(batch, collate_fn_map=default_collate_fn_map)
+
+
+def collate(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any:
+    """A batch by rules of one's own: `collate_fn_map` has a function(batch, *, collate_fn_map) for types of items.
+
+    The rule for the type of the first item counts, else the first one for a type, or tuple of types, that it is an
+    instance of. Containers without a rule are collated element by element; TypeError for anything else.
     """
     first = batch[0]
-    if isinstance(first, Variable):
-        return stack(batch, 0)
-    if isinstance(first, np.ndarray):
-        if first.dtype.kind in NO_NUMBERS:
-            raise _cannot(first.dtype)
-        return default_collate([as_tensor(array) for array in batch])
-    if isinstance(first, (np.bool_, np.number)):
-        return as_tensor(batch)
-    if isinstance(first, float):
-        return tensor(batch, dtype=float64)
-    if isinstance(first, int):
-        return tensor(batch)
-    if isinstance(first, (str, bytes)):
-        return batch
+    rules = collate_fn_map or {}
+    kind = type(first) if type(first) in rules else next((kind for kind in rules if isinstance(first, kind)), None)
+    if kind is not None:
+        return rules[kind](batch, collate_fn_map=collate_fn_map)
+
+    def inner(items: Sequence[Any]) -> Any:
+        return collate(items, collate_fn_map=collate_fn_map)
+
     if isinstance(first, Mapping):
-        return _like_mapping(first, {key: default_collate([item[key] for item in batch]) for key in first})
+        return _like_mapping(first, {key: inner([item[key] for item in batch]) for key in first})
     if isinstance(first, Sequence):
         if not _is_named(first) and any(len(item) != len(first) for item in batch):
             raise RuntimeError(
                 "each element in list of batch should be of equal size\n"
                 f"Got lengths {[len(item) for item in batch]}: give the DataLoader a collate_fn that pads them."
             )
-        return _like_sequence(first, map(default_collate, zip(*batch)))
+        return _like_sequence(first, map(inner, zip(*batch)))
     raise _cannot(type(first))
+
+
+def collate_tensor_fn(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any:
+    """Tensors, stacked."""
+    return stack(batch, 0)
+
+
+def collate_numpy_array_fn(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any:
+    """NumPy arrays as tensors, stacked; TypeError for text and objects."""
+    if batch[0].dtype.kind in NO_NUMBERS:
+        raise _cannot(batch[0].dtype)
+    return collate([as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
+
+
+def collate_numpy_scalar_fn(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any:
+    """NumPy's scalars, in their dtype."""
+    return as_tensor(batch)
+
+
+def collate_float_fn(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any:
+    """Python's floats, in float64."""
+    return tensor(batch, dtype=float64)
+
+
+def collate_int_fn(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any:
+    """Python's ints and bools."""
+    return tensor(batch)
+
+
+def collate_str_fn(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any:
+    """Text, as it is."""
+    return batch
+
+
+default_collate_fn_map: Rules = {
+    Tensor: collate_tensor_fn,
+    np.ndarray: collate_numpy_array_fn,
+    (np.bool_, np.number, np.object_): collate_numpy_scalar_fn,
+    float: collate_float_fn,
+    int: collate_int_fn,
+    str: collate_str_fn,
+    bytes: collate_str_fn,
+}
 
 
 def default_convert(data: Any) -> Any:
     """NumPy arrays and scalars as tensors, inside containers too; anything else unchanged."""
     if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind not in NO_NUMBERS:
         return as_tensor(data)
-    if isinstance(data, (Variable, np.ndarray, str, bytes)):
+    if isinstance(data, (Tensor, np.ndarray, str, bytes)):
         return data
     if isinstance(data, Mapping):
         return _like_mapping(data, {key: default_convert(value) for key, value in data.items()})
