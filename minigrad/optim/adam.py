@@ -102,8 +102,7 @@ class Adam(Optimizer):
         v += (1 - b2) * g * g
         if amsgrad:
             v = xp.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
-        c = (1 - b2**t) ** 0.5  # of sqrt(v') = sqrt(v) / c; above and below times c, this is one array operation less
-        p -= lr * c / (1 - b1**t) * m / (xp.sqrt(v) + eps * c)
+        p -= lr / (1 - b1**t) * m / (xp.sqrt(v) / (1 - b2**t) ** 0.5 + eps)  # in this order float32 rounds as in torch
 
 
 def _check_kinds(betas: tuple[Any, Any], foreach: bool) -> None:
