@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reference.programs import TUTORIALS, run_program
+from reference.runner import TUTORIALS, run_program
 
 pytest.importorskip("torch")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TUTORIALS = sorted((ROOT / "reference" / "tutorials").glob("t0*.py"))
+PROGRAMS = sorted((ROOT / "reference" / "programs").glob("*.py"))
 
 # One thread and no GPU, so that a run repeats to the last bit; no window for a plot.
 SURROUNDINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "Agg"}
