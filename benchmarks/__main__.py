@@ -1,6 +1,7 @@
 """`python -m benchmarks`: whole training steps on minigrad and on torch, in turn, with the ratio of their times.
 
-With `--operations` single operations instead: small ones a hundred times a step, large ones once.
+With `--operations` single operations instead: small ones a hundred times a step, large ones once. With `--loader`
+DataLoaders: sixteen batches a step.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.loader import LOADERS
 from benchmarks.operations import OPERATIONS
 from benchmarks.workloads import WORKLOADS
 
@@ -137,15 +139,19 @@ def plot(results: list[Result], path: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--operations", action="store_true", help="single operations, not whole steps")
-    parser.add_argument("--only", nargs="+", choices=[*WORKLOADS, *OPERATIONS], metavar="WORKLOAD")
+    parser.add_argument("--loader", action="store_true", help="DataLoaders, with and without workers")
+    parser.add_argument("--only", nargs="+", choices=[*WORKLOADS, *OPERATIONS, *LOADERS], metavar="WORKLOAD")
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of one measurement; default: %(default)s")
-    parser.add_argument("--json", help="default: benchmarks/results/steps.json, or operations.json there")
+    parser.add_argument("--json", help="default: steps.json, operations.json or loader.json in benchmarks/results")
     parser.add_argument("--plot", help="default: the same with .png; '' for none")
     options = parser.parse_args()
-    workloads = options.only or list(OPERATIONS if options.operations else WORKLOADS)
-    file = Path(options.json or f"benchmarks/results/{'operations' if options.operations else 'steps'}.json")
+    kind, table = ("operations", OPERATIONS) if options.operations else ("steps", WORKLOADS)
+    if options.loader:
+        kind, table = "loader", LOADERS
+    workloads = options.only or list(table)
+    file = Path(options.json or f"benchmarks/results/{kind}.json")
     picture = str(file.with_suffix(".png")) if options.plot is None else options.plot
 
     facts, results = machine(), []

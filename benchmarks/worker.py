@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 
+from benchmarks.loader import LOADERS
 from benchmarks.operations import OPERATIONS
 from benchmarks.workloads import WORKLOADS, Step
 
@@ -31,7 +32,7 @@ def main() -> None:
     if engine == "torch":
         T.set_num_threads(int(threads))
     T.manual_seed(0)
-    step = (WORKLOADS | OPERATIONS)[workload](T)
+    step = (WORKLOADS | OPERATIONS | LOADERS)[workload](T)
     for _ in range(10):
         loss = step()
     print(json.dumps({"version": T.__version__, "pid": os.getpid()}), flush=True)
