@@ -19,7 +19,7 @@ def update_one(
 ) -> dict[str, Any]:
     """Run `update` on a parameter, its gradient and the arrays of its state; returns what it added to these."""
     if "xp" in options:
-        options["xp"] = backend.module_of(p)
+        options["xp"] = np if type(p) is np.ndarray else backend.module_of(p)
     if group.get("maximize"):
         g = -g
     known = tuple(state)

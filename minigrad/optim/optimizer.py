@@ -107,7 +107,8 @@ class Optimizer(OptimizerHooks):
                 params = update_joined(self, number, group, params, options)
             for p in params:
                 state = self._arrays_of(p, group)
-                self._keep(p, update_one(self, p.array, p.gradient.array, state, group, options))
+                if added := update_one(self, p.array, p.gradient.array, state, group, options):
+                    self._keep(p, added)
         return loss
 
     def _arrays_of(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +130,7 @@ class Optimizer(OptimizerHooks):
 
     def _keep(self, p: Any, arrays: dict[str, Any]) -> dict[str, Any]:
         """Add arrays to the state of `p`, as tensors."""
-        state = self.state[p] if arrays else {}
+        state = self.state[p]
         for name, value in arrays.items():
             if state.get(name) is None:
                 state[name] = _as_tensor(value) if name in self.numbers else wrap(backend.as_array(value))
