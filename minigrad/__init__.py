@@ -38,6 +38,7 @@ from minigrad.compat import (
     onnx,
 )
 from minigrad.compat.amp import GradScaler, autocast
+from minigrad.compat.imports import as_torch
 from minigrad.compat.settings import *
 from minigrad.dtypes import *
 from minigrad.facts import *
@@ -58,7 +59,6 @@ from minigrad.random import (
     seed,
     set_rng_state,
 )
-from minigrad.run import as_torch
 from minigrad.serialization import load, save
 from minigrad.size import Size
 from minigrad.tensor import Tensor

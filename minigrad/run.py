@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
+import builtins
 import os
-import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
-from minigrad.compat.imports import Finder, torch_modules
-from minigrad.nn.parameter import Parameter
-from minigrad.tensor import Tensor
+from minigrad.compat.imports import as_torch
 
-TORCH_NAMES = {Tensor: "torch", Parameter: "torch.nn.parameter"}  # where torch has these: `print(type(x))` shows it
-
-
-@contextlib.contextmanager
-def as_torch() -> Iterator[None]:
-    """Within this context `import torch` and `import torchvision` give minigrad; afterwards what they gave before."""
-    before = {name: sys.modules.pop(name) for name in torch_modules()}
-    homes = {cls: cls.__module__ for cls in TORCH_NAMES}
-    finder = Finder()
-    sys.meta_path.insert(0, finder)
-    for cls, home in TORCH_NAMES.items():
-        cls.__module__ = home
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-        for name in list(torch_modules()):
-            del sys.modules[name]
-        sys.modules.update(before)
-        for cls, home in homes.items():
-            cls.__module__ = home
+AGAIN = "minigrad.compat.again"  # what processes that a script starts run for a main module
+SCRIPT = "MINIGRAD_SCRIPT"  # the environment variable that tells them the script
 
 
 def run_script(path: str, arguments: Sequence[str] = ()) -> None:
     """Run the program at `path` as `python path arguments` would, with minigrad for torch.
 
-    FileNotFoundError if there is no such file.
+    Processes that the script starts run it with minigrad, too. FileNotFoundError if there is no such file.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no script {path!r}")
-    given = sys.argv, sys.path[:]
-    sys.argv = [path, *arguments]
+    main = ModuleType("__main__")
+    main.__dict__.update(__file__=path, __builtins__=builtins)
+    main.__spec__ = ModuleSpec(AGAIN, None)
+    os.environ[SCRIPT] = os.path.abspath(path)
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec")
+    given = sys.argv, sys.path[:], sys.modules["__main__"]
+    sys.argv, sys.modules["__main__"] = [path, *arguments], main
     sys.path[0] = os.path.dirname(os.path.abspath(path))
     try:
         with as_torch():
-            runpy.run_path(path, run_name="__main__")
+            exec(code, main.__dict__)
     finally:
-        sys.argv, sys.path[:] = given
+        sys.argv, sys.path[:], sys.modules["__main__"] = given
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ import pytest
 
 import minigrad
 from minigrad.cli import main
-from minigrad.run import as_torch
+from minigrad.compat.imports import as_torch
 from tests.lockstep import same
 
 torch_before = sys.modules["torch"]
@@ -112,6 +112,34 @@ def test_as_a_module_in_a_fresh_process(tmp_path):
     command = [sys.executable, "-m", "minigrad.run", path, "-x"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "tensor([1., 1.]) ['-x'] True\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_that_a_script_starts_run_on_minigrad(tmp_path, method):
+    path = script(
+        tmp_path,
+        f"""
+        import sys
+        import torch
+        from torch.utils.data import DataLoader, Dataset
+
+        class Squares(Dataset):
+            def __len__(self):
+                return 4
+            def __getitem__(self, i):
+                assert "minigrad" in sys.modules and type(torch.ones(1)).__module__ == "torch"
+                return torch.tensor(float(i)) ** 2
+
+        if __name__ == "__main__":
+            loader = DataLoader(Squares(), batch_size=2, num_workers=1, multiprocessing_context="{method}")
+            print([batch.tolist() for batch in loader])
+        """,
+    )
+    command = [sys.executable, "-m", "minigrad.run", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[[0.0, 1.0], [4.0, 9.0]]\n"
+    assert done.stderr == ""
 
 
 def test_as_torch_ends_where_it_ends():

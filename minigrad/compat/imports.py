@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import opcode
 import sys
-from collections.abc import Iterator
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -17,10 +16,13 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from minigrad.compat import version
+from minigrad.nn.parameter import Parameter
+from minigrad.tensor import Tensor
 
 ROOTS = {"torch": "minigrad", "torchvision": "minigrad.vision"}
 VERSIONS = {"torch": version.__version__, "torchvision": version.vision}
 ELSEWHERE = {"torch.cuda.amp": "minigrad.compat.cuda_amp"}
+TORCH_NAMES = {Tensor: "torch", Parameter: "torch.nn.parameter"}  # where torch has these: `print(type(x))` shows it
 IMPORT_FROM = opcode.opmap["IMPORT_FROM"]
 
 
@@ -114,6 +116,26 @@ class Finder(MetaPathFinder, Loader):
         """There is nothing left to do."""
 
 
-def torch_modules() -> Iterator[str]:
+class as_torch:
+    """A context in which `import torch` and `import torchvision` give minigrad; afterwards what they gave before."""
+
+    def __enter__(self) -> None:
+        self.before = {name: sys.modules.pop(name) for name in _imported()}
+        self.homes = {cls: cls.__module__ for cls in TORCH_NAMES}
+        self.finder = Finder()
+        sys.meta_path.insert(0, self.finder)
+        for cls, home in TORCH_NAMES.items():
+            cls.__module__ = home
+
+    def __exit__(self, *error: object) -> None:
+        sys.meta_path.remove(self.finder)
+        for name in _imported():
+            del sys.modules[name]
+        sys.modules.update(self.before)
+        for cls, home in self.homes.items():
+            cls.__module__ = home
+
+
+def _imported() -> list[str]:
     """The names under which torch and torchvision, or what stands for them, are imported at present."""
-    return (name for name in [*sys.modules] if name.partition(".")[0] in ROOTS)
+    return [name for name in sys.modules if name.partition(".")[0] in ROOTS]
