@@ -26,8 +26,10 @@ def update_one(
     if "step" in state:
         state["step"] = count_up(state["step"])
     try:
-        if p.nbytes >= 2 * CHUNK and optimizer.elementwise and _same_layout(optimizer, p, g, state):
-            _update_in_pieces(optimizer, p, g, state, options)
+        large = p.nbytes >= 2 * CHUNK
+        fused = optimizer.fused if optimizer.fused is not None and _wants_fused(p, group) else None
+        if (large or fused) and optimizer.elementwise and _same_layout(optimizer, p, g, state):
+            _update_flat(optimizer, p, g, state, options, fused)
         else:
             optimizer.update(p, g, state, **options)
     except ValueError as error:
@@ -41,8 +43,16 @@ def count_up(count: Array) -> Any:
     return count.item()
 
 
-def _update_in_pieces(optimizer: Optimizer, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]) -> None:
-    """`update` on corresponding stretches of memory, one after the other.
+def _wants_fused(p: Array, group: dict[str, Any]) -> bool:
+    """True if a compiled loop should be used if there is one: where asked for, or for large arrays if not refused."""
+    wanted = group.get("fused")
+    return p.nbytes >= CHUNK if wanted is None else bool(wanted)
+
+
+def _update_flat(
+    optimizer: Optimizer, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any], fused: Any
+) -> None:
+    """`fused` on the memory of all arrays, or else `update` on corresponding stretches of it, one after the other.
 
     Temporaries of a whole update of 4M elements go through main memory at every operation; in pieces they stay in
     the cache (Adam 17 -> 10 ms).
@@ -51,6 +61,8 @@ def _update_in_pieces(optimizer: Optimizer, p: Array, g: Array, state: dict[str,
     flat = {name: a.reshape(-1, order=order) for name, a in state.items() if name not in optimizer.numbers}
     numbers = {name: state[name] for name in optimizer.numbers if name in state and name != "step"}
     flat_p, flat_g = p.reshape(-1, order=order), g.reshape(-1, order=order)
+    if fused is not None and fused(flat_p, flat_g, {**state, **flat}, **options):
+        return
     length, pieces = CHUNK // p.itemsize, []
     for start in range(0, p.size, length):
         part = slice(start, start + length)

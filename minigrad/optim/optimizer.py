@@ -37,6 +37,7 @@ class Optimizer(OptimizerHooks):
     """
 
     elementwise = False
+    fused: Callable[..., bool] | None = None  # `update` on flat arrays as a compiled loop; see `optim.fused`
     numbers: tuple[str, ...] = ("step",)
     late_options: dict[
         str, Any

@@ -1,0 +1,21 @@
+"""Loops that numba compiles where it is installed (`pip install 'minigrad-engine[fast]'`), beside NumPy's way.
+
+A loop is written in plain Python, over flat arrays. It is compiled at its first use, a second's work whose result numba
+keeps on disk. Nothing is imported before.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+
+@functools.cache
+def compiled(loop: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The loop as machine code, None without numba. Divisions by 0 give inf and nan, as in NumPy; nothing is fused."""
+    try:
+        import numba
+    except ImportError:
+        return None
+    return numba.njit(error_model="numpy", cache=True, nogil=True)(loop)

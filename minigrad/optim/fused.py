@@ -1,0 +1,55 @@
+"""Adam's update as one loop over the elements, compiled: what takes NumPy fourteen passes through memory takes one.
+
+The formula is `Adam.update`, rounding for rounding; a test holds them equal bit for bit. It is used where numba is
+installed, for large arrays unless `fused=False`, for all with `fused=True`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minigrad.backend import Array
+from minigrad.kernels.compiled import compiled
+
+
+def adam(
+    p: Array,
+    g: Array,
+    state: dict[str, Any],
+    *,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    amsgrad: bool,
+    decoupled_weight_decay: bool,
+    xp: Any,
+) -> bool:
+    """`Adam.update` on flat arrays. False, and nothing is done, without numba, and for what would need a slower loop:
+    half precision, `amsgrad`, and means that keep less than half of the past.
+    """
+    (b1, b2), t = betas, state["step"]
+    loop = compiled(adam_loop) if p.dtype.char in "fd" and not amsgrad and 1 - b1 < 0.5 else None
+    if loop is None:
+        return False
+    number = p.dtype.type  # NumPy rounds a Python number to the array's dtype before it computes
+    loop(
+        *(p, g, state["exp_avg"], state["exp_avg_sq"]),
+        *(number(1 - b1), number(b2), number(1 - b2)),
+        *(number(lr / (1 - b1**t)), number((1 - b2**t) ** 0.5), number(eps)),
+        number(0 if decoupled_weight_decay else weight_decay),
+        number(1 - lr * weight_decay if decoupled_weight_decay else 1),
+    )
+    return True
+
+
+def adam_loop(p, g, m, v, new, b2, rest, step, root, eps, decay, shrink):  # type: ignore[no-untyped-def]
+    for i in range(p.size):
+        w, d = p[i] * shrink, g[i]
+        if decay != 0:
+            d = d + decay * w
+        m[i] = m[i] + new * (d - m[i])
+        u = v[i] * b2 + rest * d * d
+        v[i] = u
+        p[i] = w - step * m[i] / (math.sqrt(u) / root + eps)
