@@ -44,7 +44,7 @@ def adam(
     return True
 
 
-def adam_loop(p, g, m, v, new, b2, rest, step, root, eps, decay, shrink):  # type: ignore[no-untyped-def]
+def adam_loop(p, g, m, v, new, b2, rest, step, root, eps, decay, shrink):
     for i in range(p.size):
         w, d = p[i] * shrink, g[i]
         if decay != 0:
