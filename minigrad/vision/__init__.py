@@ -1,1 +1,5 @@
-"""Images to train on: files in the IDX format, and the small data sets that are embedded in the package."""
+"""torchvision on minigrad: data sets, transforms, grids, boxes and networks; and two small data sets of its own."""
+
+from minigrad.vision import datasets, models, ops, transforms, utils
+
+__all__ = ["datasets", "models", "ops", "transforms", "utils"]

@@ -22,7 +22,7 @@ import numpy as np
 
 from minigrad.files import replace_file
 
-__all__ = ["decode_idx", "encode_idx", "read_idx", "read_idx_folder", "write_idx"]
+__all__ = ["decode_idx", "encode_idx", "find_idx", "read_idx", "read_idx_folder", "write_idx"]
 
 DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 MAX_DIMS = 64  # NumPy's limit
@@ -118,12 +118,20 @@ def read_idx_folder(folder: str | os.PathLike[str], train: bool = True) -> tuple
     return images, labels.astype(np.int64)
 
 
+def find_idx(path: str | os.PathLike[str]) -> Path | None:
+    """`path`, or `path` with .gz, whichever there is."""
+    for candidate in (Path(path), Path(f"{os.fspath(path)}.gz")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
 def find(folder: str | os.PathLike[str], name: str) -> Path:
     """`name` or `name`.gz in `folder`."""
-    for path in (Path(folder, name), Path(folder, name + ".gz")):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        f"no {name} or {name}.gz in {os.fspath(folder)!r}; the folder must hold the four IDX files of MNIST's kind "
-        "({train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or gzipped)"
-    )
+    path = find_idx(Path(folder, name))
+    if path is None:
+        raise FileNotFoundError(
+            f"no {name} or {name}.gz in {os.fspath(folder)!r}; the folder must hold the four IDX files of MNIST's kind "
+            "({train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or gzipped)"
+        )
+    return path

@@ -276,7 +276,7 @@ def gaussian_blur(img: Any, kernel_size: Any, sigma: Any = None) -> Any:
     """
     if not isinstance(kernel_size, (int, list, tuple)):
         raise TypeError(f"kernel_size should be int or a sequence of integers. Got {type(kernel_size)}")
-    sizes = [kernel_size] * 2 if isinstance(kernel_size, int) else kernel_size
+    sizes: Any = [kernel_size] * 2 if isinstance(kernel_size, int) else kernel_size
     if len(sizes) != 2:
         raise ValueError(f"If kernel_size is a sequence its length should be 2. Got {len(sizes)}")
     if any(size % 2 == 0 or size < 0 for size in sizes):
