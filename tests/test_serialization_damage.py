@@ -100,8 +100,8 @@ class EvilTensorState(OrderedDict):
 )
 def test_objects_that_torch_saves_are_refused(obj):
     data = saved(obj, torch.save)
-    for options in ({}, {"weights_only": True}, {"weights_only": False}):
-        with pytest.raises(pickle.UnpicklingError, match=r"^Weights only load failed\. The file names .* Nothing of"):
+    for options in ({}, {"weights_only": True}):
+        with pytest.raises(pickle.UnpicklingError, match=r"^Weights only load failed\. This file .* Nothing of it was"):
             loaded(data, **options)
     with pytest.raises(pickle.UnpicklingError, match=r"^Weights only load failed"):
         by_torch(data)

@@ -20,7 +20,7 @@ LAYERS = [
     ["ops"],
     ["tensor_ops", "tensor_convert", "tensor", "facts", "compiled", "legacy", "cuda", "fft"],
     ["linalg", "masked", "special"],
-    ["nn.parameter", "serialization", "optim", "utils"],
+    ["nn.parameter", "serialization", "safetensors", "optim", "utils"],
     ["nn", "optim.swa_utils", "func", "vision"],
     ["testing"],
     ["compat", "run"],
