@@ -64,30 +64,34 @@ def checked(shape: Any, dtype: Any, data: Any) -> tuple[tuple[int, ...], np.dtyp
     return shape, dtype.dtype
 
 
-def reconstruct(kind: Any, shape: Any, code: Any) -> PlainArray:
-    """An empty array, whose state follows."""
-    return PlainArray(0, np.uint8)
+class Builders:
+    """What a pickle may call. Methods, because a pickle can also set attributes, and those of a method cannot be."""
+
+    __slots__ = ()
+
+    def reconstruct(self, kind: Any, shape: Any, code: Any) -> PlainArray:
+        """An empty array, whose state follows."""
+        return PlainArray(0, np.uint8)
+
+    def frombuffer(self, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+        """An array from its bytes, as pickles of protocol 5 hold it."""
+        shape, dtype = checked(shape, dtype, data)
+        return np.frombuffer(data, dtype).reshape(shape, order="F" if order == "F" else "C")
+
+    def encode(self, text: str, encoding: str) -> bytes:
+        """The bytes that Python 3 writes as text into pickles of protocol 2."""
+        if encoding != "latin1":
+            raise pickle.UnpicklingError(f"text in the encoding {encoding!r}")
+        return text.encode("latin1")
 
 
-def frombuffer(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    """An array from its bytes, as pickles of protocol 5 hold it."""
-    shape, dtype = checked(shape, dtype, data)
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if order == "F" else "C")
-
-
-def encode(text: str, encoding: str) -> bytes:
-    """The bytes that Python 3 writes as text into pickles of protocol 2."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"text in the encoding {encoding!r}")
-    return text.encode("latin1")
-
-
+BUILDERS = Builders()
 NAMES: dict[str, Any] = {
-    "numpy.ndarray": np.ndarray,
+    "numpy.ndarray": None,  # only ever the first argument of `reconstruct`
     "numpy.dtype": PlainDtype,
-    "_codecs.encode": encode,
-    **{f"numpy.{core}.multiarray._reconstruct": reconstruct for core in ("core", "_core")},
-    **{f"numpy.{core}.numeric._frombuffer": frombuffer for core in ("core", "_core")},
+    "_codecs.encode": BUILDERS.encode,
+    **{f"numpy.{core}.multiarray._reconstruct": BUILDERS.reconstruct for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": BUILDERS.frombuffer for core in ("core", "_core")},
 }
 
 
