@@ -16,7 +16,7 @@ from minigrad import backend
 from minigrad.autograd.variable import wrap
 from minigrad.backend import np
 from minigrad.safetensors import load_file
-from minigrad.serialization.unpickling import DAMAGED, SafeUnpickler, names_in, trusting_unpickler
+from minigrad.serialization.unpickling import DAMAGED, SafeUnpickler, names_admitted, names_in, trusting_unpickler
 from minigrad.serialization.writing import LOCAL_HEADER
 
 __all__ = ["get_unsafe_globals_in_checkpoint", "load"]
@@ -112,7 +112,13 @@ class _Bounded:
     """A file of which no more is ever asked than it has: asking for it takes memory."""
 
     def __init__(self, file: Any, length: int) -> None:
-        self.file, self.length, self.readline = file, length, file.readline
+        self.file, self.length = file, length
+
+    def readline(self) -> bytes:
+        line = self.file.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError("Ran out of input")
+        return line
 
     def read(self, n: int = -1) -> bytes:
         return self.file.read(min(n, self.length))
@@ -149,11 +155,11 @@ def _load_legacy(file: Any, map_location: Any, unpickler: MakeUnpickler) -> Any:
     def plain(_: Any) -> Any:
         raise ValueError("a storage where there should be none")
 
-    _, protocol, system = (SafeUnpickler(pickles, plain).load() for _ in range(3))
+    _, protocol, system = (SafeUnpickler(pickles, plain, {}).load() for _ in range(3))
     if protocol != 1001 or not isinstance(system, dict) or not system.get("little_endian", True):
         raise RuntimeError("Invalid protocol version: only 1001 in little-endian order can be read")
     result = unpickler(pickles, storage).load()
-    for key in SafeUnpickler(pickles, plain).load():
+    for key in SafeUnpickler(pickles, plain, {}).load():
         row, where = rows[key]
         if int.from_bytes(file.read(8), "little") != row.size:
             raise ValueError(f"storage {key} is of another size")
@@ -192,9 +198,11 @@ def load(
     if weights_only and pickle_load_args:
         warnings.warn("pickle_load_args only works if `weights_only=False`.", stacklevel=2)
 
+    admitted = names_admitted() if weights_only else {}
+
     def unpickler(file: Any, storage: Storage) -> Any:
         if weights_only:
-            return SafeUnpickler(file, storage)
+            return SafeUnpickler(file, storage, admitted)
         return trusting_unpickler(pickle_module or pickle, file, storage, **{"encoding": "utf-8"} | pickle_load_args)
 
     if hasattr(f, "read"):

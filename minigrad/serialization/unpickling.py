@@ -5,6 +5,7 @@ The first is the one for files that one has not written oneself: nothing that su
 
 from __future__ import annotations
 
+import _compat_pickle
 import pickle
 import pickletools
 from collections import Counter, OrderedDict
@@ -20,8 +21,8 @@ from minigrad.size import Size
 from minigrad.tensor import Tensor
 
 __all__ = [
-    "DAMAGED", "TRUSTING", "add_safe_globals", "clear_safe_globals", "get_safe_globals", "names_in", "safe_globals",
-    "trusting_unpickler", "SafeUnpickler",
+    "DAMAGED", "TRUSTING", "add_safe_globals", "clear_safe_globals", "get_safe_globals", "names_admitted", "names_in",
+    "safe_globals", "trusting_unpickler", "SafeUnpickler",
 ]  # fmt: skip
 
 DAMAGED = "The file is damaged, cut short, or not one that save() or torch.save() wrote"
@@ -194,7 +195,7 @@ class safe_globals:
         _safe[:] = [value for value in _safe if value not in self.safe_globals]
 
 
-def _names_admitted() -> dict[str, Any]:
+def names_admitted() -> dict[str, Any]:
     """Full names, and what they stand for, of what scripts have admitted."""
     names = {}
     for value in _safe:
@@ -215,12 +216,13 @@ def _names_admitted() -> dict[str, Any]:
 def names_in(text: bytes) -> list[str]:
     """The full names in a pickle that `SafeUnpickler` would refuse; nothing of it is run."""
     found = [str(arg).split(" ", 1) for op, arg, _ in pickletools.genops(text) if op.name == "GLOBAL"]
-    names = {f"{module}.{name}" for module, name in found if (_python3(module), name) not in _ADMITTED}
-    return sorted(names - set(_names_admitted()))
+    names = {".".join(name) for name in (_python3(*name) for name in found) if name not in _ADMITTED}
+    return sorted(names - set(names_admitted()))
 
 
-def _python3(module: str) -> str:
-    return "builtins" if module == "__builtin__" else module  # protocol 2 has Python 2's names
+def _python3(module: str, name: str) -> tuple[str, str]:
+    """Protocol 2 has Python 2's names."""
+    return _compat_pickle.NAME_MAPPING.get((module, name), (_compat_pickle.IMPORT_MAPPING.get(module, module), name))
 
 
 # -- unpickling -------------------------------------------------------------------------------------------------------
@@ -240,14 +242,13 @@ class SafeUnpickler(_PythonUnpickler):
 
     dispatch = {code: _PythonUnpickler.dispatch[code] for name in _INSTRUCTIONS for code in getattr(pickle, name)}
 
-    def __init__(self, file: Any, storage: Callable[[Any], Any], **options: Any) -> None:
-        super().__init__(file, **options)
-        self.persistent_load = storage
-        self.admitted = _names_admitted()
+    def __init__(self, file: Any, storage: Callable[[Any], Any], admitted: dict[str, Any]) -> None:
+        super().__init__(file)
+        self.persistent_load, self.admitted = storage, admitted
         self.named: set[int] = set()  # ids of what the file has named
 
     def find_class(self, module: str, name: str) -> Any:
-        module = _python3(module)
+        module, name = _python3(module, name)
         full = f"{module}.{name}"
         if module in _NEVER:
             raise pickle.UnpicklingError(
@@ -336,7 +337,7 @@ def trusting_unpickler(base: Any, file: Any, storage: Callable[[Any], Any], **op
 
     class Unpickler(base.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            value = _ADMITTED.get((_python3(module), name))
+            value = _ADMITTED.get(_python3(module, name))
             if value is not None:
                 return value
             root, dot, rest = module.partition(".")
