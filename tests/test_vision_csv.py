@@ -83,16 +83,7 @@ READERS = [
 @pytest.mark.parametrize(("read", "open_image"), READERS)
 def test_batches_are_torchs(tmp_path, read, open_image, workers):
     path = images_and_list(tmp_path)
-    first = (
-        [lambda m: m.RandomCrop(28, padding=2), lambda m: m.RandomHorizontalFlip()] if open_image is Image.open else []
-    )
-    epochs = []
-    for lib, base, loader, t in (
-        (torch, torch.utils.data.Dataset, torch.utils.data.DataLoader, tv.transforms),
-        (minigrad, Dataset, DataLoader, transforms),
-    ):
-        lib.manual_seed(0)
-        augment = open_image is Image.open  # arrays of OpenCV cannot be, there as here
+    augment = open_image is Image.open  # arrays of OpenCV cannot be, there as here
     epochs = []
     for lib, base, loader, t in (
         (torch, torch.utils.data.Dataset, torch.utils.data.DataLoader, tv.transforms),

@@ -14,6 +14,7 @@ import torch
 import minigrad
 from minigrad.vision import transforms as T
 from minigrad.vision.transforms import matrices
+from reference import strict_cupy
 from tests.vision_oracle import (
     Image,
     assert_same_image,
@@ -326,6 +327,26 @@ def test_transforms_are_differentiable_on_tensors():
     chain(x).sum().backward()
     assert x.grad.shape == (3, 6, 6)
     assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("case", [*ON_BOTH, *ON_TENSORS], ids=identify)
+def test_tensors_stay_on_their_device(case):
+    image = minigrad.from_numpy((pixels() / 255).astype(np.float32).transpose(2, 0, 1).copy())
+    transform = make(T, *case)
+    if case[0] == "RandomEqualize":
+        image = (image * 255).to(minigrad.uint8)
+    if case[0] == "RandomSolarize" and case[1] == (100,):
+        pytest.skip("a threshold beyond 1")
+    if case[0] == "RandomPosterize":
+        image = (image * 255).to(minigrad.uint8)
+    seed_all(1)
+    expected = transform(image)
+    with strict_cupy.install():
+        seed_all(1)
+        got = transform(image.cuda())
+        for g, e in zip(got if isinstance(got, tuple) else [got], expected if isinstance(got, tuple) else [expected]):
+            assert g.device.type == "cuda"
+            np.testing.assert_allclose(g.cpu().numpy(), e.numpy(), rtol=0, atol=2e-5)
 
 
 def test_transforms_travel_to_workers():
