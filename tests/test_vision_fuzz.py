@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from minigrad.vision.datasets.cifar import read_batch
 from minigrad.vision.datasets.folder import pil_loader
-from minigrad.vision.datasets.pickles import load_plain
+from minigrad.vision.datasets.pickles import inspect, load_plain
 from minigrad.vision.idx import decode_idx, encode_idx
 from tests.vision_files import batch_of
 from tests.vision_oracle import Image, pixels
@@ -140,6 +140,17 @@ def encoded(kind):
     buffer = io.BytesIO()
     Image.fromarray(pixels()).save(buffer, format=kind)
     return buffer.getvalue()
+
+
+def test_sets_are_not_among_what_cifar_holds():
+    for protocol in range(6):
+        with pytest.raises(ValueError, match=r"not a pickle of plain data"):
+            load_plain(pickle.dumps({"data": {1, 2}}, protocol))
+
+
+def test_memory_is_not_asked_for():
+    with pytest.raises(pickle.UnpicklingError, match="the instruction LONG_BINPUT at byte 1 has the number 2147483647"):
+        inspect(b"Nr\xff\xff\xff\x7f.")
 
 
 FILES = [encoded(kind) for kind in ("PNG", "JPEG", "PPM", "BMP", "TIFF", "GIF")]

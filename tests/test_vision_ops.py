@@ -10,7 +10,8 @@ import torch
 
 import minigrad
 from minigrad import nn
-from minigrad.vision import models, ops
+from minigrad.vision import models, ops, utils
+from reference import strict_cupy
 from tests.vision_oracle import assert_same_image, both, compare, needs_torchvision, seed_all, tv
 
 
@@ -77,6 +78,27 @@ def test_nms(threshold):
         ops.nms(minigrad.zeros(4), minigrad.zeros(4), 0.5)
     with pytest.raises(RuntimeError, match="boxes and scores should have same number of elements in dimension 0"):
         ops.nms(minigrad.zeros(4, 4), minigrad.zeros(3), 0.5)
+
+
+def test_boxes_and_grids_stay_on_their_device():
+    boxes, scores = minigrad.tensor(boxes_of(9)), minigrad.rand(9)
+    images = minigrad.rand(3, 1, 4, 4)
+    masks = minigrad.rand(2, 4, 4) > 0.5
+    programs = [
+        lambda d: ops.nms(boxes.to(d), scores.to(d), 0.3),
+        lambda d: ops.batched_nms(boxes.to(d), scores.to(d), minigrad.arange(9).to(d) % 2, 0.3),
+        lambda d: ops.generalized_box_iou(boxes.to(d), boxes.to(d)),
+        lambda d: ops.box_convert(boxes.to(d), "cxcywh", "xywh"),
+        lambda d: ops.remove_small_boxes(boxes.to(d), 9),
+        lambda d: utils.make_grid(images.to(d), normalize=True, scale_each=True),
+        lambda d: utils.draw_segmentation_masks(images[0].expand(3, 4, 4).to(d), masks.to(d)),
+    ]
+    for program in programs:
+        expected = program("cpu")
+        with strict_cupy.install():
+            got = program("cuda")
+            assert got.device.type == "cuda"
+            np.testing.assert_allclose(got.cpu().numpy(), expected.numpy(), rtol=1e-6)
 
 
 @needs_torchvision

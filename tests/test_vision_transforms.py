@@ -286,6 +286,17 @@ def test_choices_among_transforms():
 
 
 @needs_torchvision
+def test_equalize_with_pixels_enough_for_a_step():
+    array = pixels(60, 50).transpose(2, 0, 1)
+    array[1] //= 9
+    (theirs, ours), (batch, our_batch) = both(array), both(array[None])
+    F, own = tv.transforms.functional, T.functional
+    compare(lambda: own.equalize(ours), lambda: F.equalize(theirs))
+    compare(lambda: own.equalize(our_batch), lambda: F.equalize(batch))
+    assert own.equalize(ours).tolist() != array.tolist()
+
+
+@needs_torchvision
 def test_coefficients_of_a_perspective():
     # Where one is 0, both hold rounding noise: pixels halfway between two may differ under NEAREST, hence no images.
     for seed in range(20):
@@ -359,6 +370,19 @@ def test_more_means_than_channels_are_refused_as_in_torch():
         RuntimeError, match=r"output with shape \[1, 4, 4\] doesn't match the broadcast shape \[3, 4, 4\]"
     ):
         T.Normalize((0.5,) * 3, (0.5,) * 3)(minigrad.zeros(1, 4, 4))
+
+
+@needs_torchvision
+def test_to_tensor_gives_the_default_dtype():
+    for name in ("float64", "float16", "float32"):
+        for lib in (torch, minigrad):
+            lib.set_default_dtype(getattr(lib, name))
+        try:
+            for image in (picture(), pixels(), picture("1")):
+                compare(lambda x=image: T.ToTensor()(x), lambda x=image: tv.transforms.ToTensor()(x), atol=0)
+        finally:
+            for lib in (torch, minigrad):
+                lib.set_default_dtype(lib.float32)
 
 
 def test_a_missing_file_of_cv2_is_refused_by_to_tensor():

@@ -63,7 +63,8 @@ def write_cifar(root: Path, kind: Any, protocol: int = 2) -> dict[str, Any]:
 
 def write_folder(root: Path) -> None:
     """Three classes of images in several formats and depths, with files of other kinds among them."""
-    for i, name in enumerate(["b/one.png", "b/deep/two.PPM", "a/three.bmp", "a/four.png", "c/five.jpg", "c/notes.txt"]):
+    names = ["b/one.png", "b/d/two.PPM", "b/d/e/six.png", "b/d.e/seven.png", "a/three.bmp", "a/four.png", "c/five.jpg"]
+    for i, name in enumerate([*names, "c/notes.txt"]):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".txt":

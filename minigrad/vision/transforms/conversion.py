@@ -40,8 +40,11 @@ def to_tensor(pic: Any) -> Tensor:
         array = pic if pic.ndim == 3 else pic[:, :, None]
     else:
         raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
-    tensor = ops.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
-    return tensor.to(backend.get_default_dtype()).div(255) if tensor.dtype == backend.uint8 else tensor
+    array = array.transpose(2, 0, 1)
+    if array.dtype == np.uint8:
+        dtype = backend.numpy_dtype(backend.get_default_dtype())
+        return ops.from_numpy(np.divide(array, 255, dtype=dtype, order="C"))
+    return ops.from_numpy(np.ascontiguousarray(array))
 
 
 def pil_to_tensor(pic: Any) -> Tensor:

@@ -57,29 +57,34 @@ def rgb_to_grayscale(img: Tensor, num_output_channels: int = 1) -> Tensor:
 
 
 def adjust_brightness(img: Tensor, brightness_factor: float) -> Tensor:
+    """0 gives black, 1 the image, 2 twice the brightness."""
     require_factor("brightness_factor", brightness_factor)
     require_channels(img)
     return blend(img, ops.zeros_like(img), brightness_factor)
 
 
 def adjust_contrast(img: Tensor, contrast_factor: float) -> Tensor:
+    """0 gives an even grey of the mean brightness, 1 the image, 2 twice the contrast."""
     require_factor("contrast_factor", contrast_factor)
     grey = rgb_to_grayscale(img) if require_channels(img) == 3 else img
     return blend(img, floating(grey).mean(dim=(-3, -2, -1), keepdim=True), contrast_factor)
 
 
 def adjust_saturation(img: Tensor, saturation_factor: float) -> Tensor:
+    """0 gives the image in grey, 1 as it is, 2 with twice the colour."""
     require_factor("saturation_factor", saturation_factor)
     return img if require_channels(img) == 1 else blend(img, rgb_to_grayscale(img), saturation_factor)
 
 
 def adjust_sharpness(img: Tensor, sharpness_factor: float) -> Tensor:
+    """0 gives the image smoothed, 1 as it is, 2 twice as sharp."""
     require_factor("sharpness_factor", sharpness_factor)
     require_channels(img)
     return img if min(img.shape[-2:]) <= 2 else blend(img, smoothed(img), sharpness_factor)
 
 
 def adjust_gamma(img: Tensor, gamma: float, gain: float = 1) -> Tensor:
+    """gain * x**gamma of values x from 0 to 1: a gamma above 1 darkens."""
     require_channels(img)
     if gamma < 0:
         raise ValueError("Gamma should be a non-negative real number")
@@ -88,6 +93,7 @@ def adjust_gamma(img: Tensor, gamma: float, gain: float = 1) -> Tensor:
 
 
 def adjust_hue(img: Tensor, hue_factor: float) -> Tensor:
+    """The hue turned by that part of its circle, from -0.5 to 0.5."""
     check_hue(hue_factor)
     if require_channels(img) == 1:
         return img
@@ -127,11 +133,13 @@ def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
 
 
 def invert(img: Tensor) -> Tensor:
+    """Full brightness minus the image."""
     require_channels(img, 3)
     return max_value(img.dtype) - img
 
 
 def posterize(img: Tensor, bits: int) -> Tensor:
+    """Only the upper `bits` of the eight of each value."""
     require_channels(img, 3)
     require_bytes(img)
     return img & (256 - 2 ** (8 - bits))
@@ -143,6 +151,7 @@ def require_bytes(img: Tensor) -> None:
 
 
 def solarize(img: Tensor, threshold: float) -> Tensor:
+    """Values from `threshold` on inverted."""
     require_channels(img, 3)
     if threshold > max_value(img.dtype):
         raise TypeError("Threshold should be less than bound of img.")

@@ -35,11 +35,13 @@ def get_image_size(img: Tensor) -> list[int]:
 
 
 def hflip(img: Tensor) -> Tensor:
+    """Left and right exchanged."""
     require_image(img)
     return img.flip(-1)
 
 
 def vflip(img: Tensor) -> Tensor:
+    """Top and bottom exchanged."""
     require_image(img)
     return img.flip(-2)
 
@@ -56,6 +58,10 @@ def crop(img: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
 
 
 def pad(img: Tensor, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> Tensor:
+    """A border of `padding` pixels: all sides, (left and right, top and bottom) or (left, top, right, bottom).
+
+    It is `fill` ("constant"), the last pixel ("edge"), or mirrored there ("reflect", "symmetric" with the last twice).
+    """
     require_image(img)
     if not isinstance(padding, (int, tuple, list)):
         raise TypeError("Got inappropriate padding arg")
