@@ -5,6 +5,7 @@ Such a file holds named tensors and nothing else, so that nothing in it can be r
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -73,10 +74,12 @@ def load(data: bytes, device: Any = "cpu") -> dict[str, Tensor]:
     """
     library = _library()
     try:
-        entries = library.deserialize(bytes(data))
+        entries = dict(library.deserialize(bytes(data)))
     except library.SafetensorError as error:
         raise type(error)(f"{error}: the data is damaged, cut short, or not in the safetensors format") from None
-    return {name: _tensor(name, entry, device) for name, entry in entries}
+    length = int.from_bytes(data[:8], "little")
+    names = json.loads(data[8 : 8 + length])  # the library has them in another order every time
+    return {name: _tensor(name, entries[name], device) for name in names if name in entries}
 
 
 def load_file(filename: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Tensor]:
