@@ -75,6 +75,8 @@ ON_BOTH = [
     ("RandomAffine", ((0, 90),), {"shear": (1, 9, 2, 8), "interpolation": "BILINEAR", "fill": 3, "center": (1, 2)}),
     ("RandomPerspective", (), {"p": 0.9}),
     ("RandomPerspective", (0.8,), {"p": 1.0, "fill": 4}),
+    ("ElasticTransform", (20.0, 1.0), {}),
+    ("ElasticTransform", ([9.0, 30.0], [0.5, 0.7]), {"fill": 7, "interpolation": "NEAREST"}),
     ("ColorJitter", (), {}),
     ("ColorJitter", (0.4,), {}),
     ("ColorJitter", (), {"contrast": (0.3, 1.9)}),
@@ -117,11 +119,13 @@ ERRORS = [
     ("GaussianBlur", (3,), {"sigma": "a"}), ("RandomResizedCrop", (3,), {"scale": 1}),
     ("RandomResizedCrop", (3,), {"ratio": 1}),
     ("RandomResizedCrop", (3,), {"scale": (1, 0.5)}), ("FiveCrop", ((1, 2, 3),), {}),
-    ("RandomPerspective", (), {"fill": {}}),
+    ("RandomPerspective", (), {"fill": {}}), ("ElasticTransform", ("a",), {}), ("ElasticTransform", ((1.0,),), {}),
+    ("ElasticTransform", ((1, 2),), {}), ("ElasticTransform", (1.0, 1), {}), ("ElasticTransform", (), {"fill": {}}),
 ]  # fmt: skip
 
 
-RESAMPLING = ("Resize", "RandomResizedCrop", "RandomRotation", "RandomAffine", "RandomPerspective", "GaussianBlur")
+RESAMPLING = ("Resize", "RandomResizedCrop", "RandomRotation", "RandomAffine", "RandomPerspective", "GaussianBlur",
+              "ElasticTransform")  # fmt: skip
 
 
 def make(module, name, args, kwargs):

@@ -1,5 +1,5 @@
 """torchvision on minigrad: data sets, transforms, grids, boxes and networks; and two small data sets of its own."""
 
-from minigrad.vision import datasets, models, ops, transforms, utils
+from minigrad.vision import datasets, io, models, ops, transforms, utils
 
-__all__ = ["datasets", "models", "ops", "transforms", "utils"]
+__all__ = ["datasets", "io", "models", "ops", "transforms", "utils"]

@@ -16,14 +16,14 @@ from minigrad.tensor import Tensor
 from minigrad.vision.pillow import is_image
 from minigrad.vision.transforms import images, matrices, tensor_colours, tensors
 from minigrad.vision.transforms.conversion import convert_image_dtype, pil_to_tensor, to_pil_image, to_tensor
-from minigrad.vision.transforms.interpolation import PILLOW_NUMBERS, InterpolationMode, checked_mode
+from minigrad.vision.transforms.interpolation import PILLOW_NUMBERS, InterpolationMode, checked_mode, mode_of
 
 __all__ = [
     "InterpolationMode", "adjust_brightness", "adjust_contrast", "adjust_gamma", "adjust_hue", "adjust_saturation",
-    "adjust_sharpness", "affine", "autocontrast", "center_crop", "convert_image_dtype", "crop", "equalize", "erase",
-    "five_crop", "gaussian_blur", "get_dimensions", "get_image_num_channels", "get_image_size", "hflip", "invert",
-    "normalize", "pad", "perspective", "pil_to_tensor", "posterize", "resize", "resized_crop", "rgb_to_grayscale",
-    "rotate", "solarize", "ten_crop", "to_grayscale", "to_pil_image", "to_tensor", "vflip",
+    "adjust_sharpness", "affine", "autocontrast", "center_crop", "convert_image_dtype", "crop", "elastic_transform",
+    "equalize", "erase", "five_crop", "gaussian_blur", "get_dimensions", "get_image_num_channels", "get_image_size",
+    "hflip", "invert", "normalize", "pad", "perspective", "pil_to_tensor", "posterize", "resize", "resized_crop",
+    "rgb_to_grayscale", "rotate", "solarize", "ten_crop", "to_grayscale", "to_pil_image", "to_tensor", "vflip",
 ]  # fmt: skip
 
 NEAREST, BILINEAR = InterpolationMode.NEAREST, InterpolationMode.BILINEAR
@@ -267,6 +267,20 @@ def perspective(img: Any, startpoints: Any, endpoints: Any, interpolation: Any =
     if not isinstance(img, Tensor):
         return images.perspective(img, coefficients, PILLOW_NUMBERS[mode], fill)
     return tensors.perspective(img, coefficients, mode.value, fill)
+
+
+def elastic_transform(img: Any, displacement: Tensor, interpolation: Any = BILINEAR, fill: Any = None) -> Any:
+    """Each pixel taken from elsewhere: `displacement` (1, H, W, 2) is how far, along x and y, in half images."""
+    if not isinstance(displacement, Tensor):
+        raise TypeError("Argument displacement should be a Tensor")
+    if not isinstance(img, Tensor) and not is_image(img):
+        raise TypeError(f"img should be PIL Image or Tensor. Got {type(img)}")
+    x = img if isinstance(img, Tensor) else pil_to_tensor(img)
+    shape = (1, *x.shape[-2:], 2)
+    if shape != displacement.shape:
+        raise ValueError(f"Argument displacement shape should be {shape}, but given {displacement.shape}")
+    x = tensors.elastic_transform(x, displacement, mode_of(interpolation).value, fill)
+    return x if isinstance(img, Tensor) else to_pil_image(x, mode=img.mode)
 
 
 def gaussian_blur(img: Any, kernel_size: Any, sigma: Any = None) -> Any:

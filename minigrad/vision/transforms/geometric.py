@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minigrad import ops
@@ -23,8 +24,8 @@ from minigrad.vision.transforms.arguments import (
 from minigrad.vision.transforms.interpolation import InterpolationMode, mode_of
 
 __all__ = [
-    "RandomAffine", "RandomCrop", "RandomHorizontalFlip", "RandomPerspective", "RandomResizedCrop", "RandomRotation",
-    "RandomVerticalFlip",
+    "ElasticTransform", "RandomAffine", "RandomCrop", "RandomHorizontalFlip", "RandomPerspective", "RandomResizedCrop",
+    "RandomRotation", "RandomVerticalFlip",
 ]  # fmt: skip
 
 
@@ -287,3 +288,59 @@ class RandomPerspective(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class ElasticTransform(Module):
+    """As if seen through moving water: each pixel displaced by smoothed noise of size `alpha` and width `sigma`.
+
+    Source: Simard, Steinkraus, Platt, "Best practices for convolutional neural networks", 2003.
+    """
+
+    def __init__(
+        self,
+        alpha: Any = 50.0,
+        sigma: Any = 5.0,
+        interpolation: Any = InterpolationMode.BILINEAR,
+        fill: Any = 0,
+    ) -> None:
+        super().__init__()
+        self.alpha = two_floats(alpha, "alpha")
+        self.sigma = two_floats(sigma, "sigma")
+        self.interpolation = mode_of(interpolation)
+        if not isinstance(fill, (int, float, list, tuple)):
+            raise TypeError(f"fill should be int or float or a list or tuple of them. Got {type(fill)}")
+        self.fill = [float(value) for value in (fill if isinstance(fill, (list, tuple)) else [fill])]
+
+    @staticmethod
+    def get_params(alpha: Any, sigma: Any, size: Any) -> Any:
+        """The displacements (1, H, W, 2), along x and y, for an image of (height, width) = `size`."""
+        fields = []
+        for i, side in enumerate((size[1], size[0])):
+            field = ops.rand(1, 1, *size) * 2 - 1
+            if sigma[i] > 0.0:
+                width = int(8 * sigma[i] + 1) | 1  # odd
+                field = F.gaussian_blur(field, [width, width], list(sigma))
+            fields.append(field * alpha[i] / side)
+        return ops.cat(fields, 1).permute(0, 2, 3, 1)
+
+    def forward(self, tensor: Any) -> Any:
+        _, height, width = F.get_dimensions(tensor)
+        displacement = self.get_params(self.alpha, self.sigma, [height, width])
+        return F.elastic_transform(tensor, displacement, self.interpolation, self.fill)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}, sigma={self.sigma}, interpolation={self.interpolation}, fill={self.fill}"
+
+
+def two_floats(value: Any, name: str) -> Any:
+    """[v, v] of a float, or a sequence of two floats."""
+    if isinstance(value, float):
+        return [value, value]
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{name} should be float or a sequence of floats. Got {type(value)}")
+    if len(value) != 2:
+        raise ValueError(f"If {name} is a sequence its length should be 2. Got {len(value)}")
+    for element in value:
+        if not isinstance(element, float):
+            raise TypeError(f"{name} should be a sequence of floats. Got {type(element)}")
+    return value

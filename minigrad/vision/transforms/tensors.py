@@ -163,6 +163,12 @@ def perspective(img: Tensor, coefficients: list[float], mode: str = "bilinear", 
     return sample(img, grid.view(1, height, width, 2), mode, fill)
 
 
+def elastic_transform(img: Tensor, displacement: Tensor, mode: str = "bilinear", fill: Any = None) -> Tensor:
+    rows, columns = (ops.linspace((1 - size) / size, (size - 1) / size, size) for size in img.shape[-2:])
+    places = ops.stack([columns.expand(len(rows), -1), rows[:, None].expand(-1, len(columns))], dim=-1)
+    return sample(img, (places[None] + displacement.cpu()).to(img.device), mode, fill)
+
+
 def check_resampling(img: Tensor, mode: str, fill: Any) -> None:
     """ValueError for a mode that is for PIL images only, or as many fill values as fit no image of these channels."""
     channels = get_dimensions(img)[0]
