@@ -95,14 +95,22 @@ BOMBS = {
 
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs(name):
+def test_bombs(name, tmp_path):
     text = b"\x80\x02" + BOMBS[name] + b"."
     what = outcome(lambda: loaded(repacked(FILE, lambda _: text)))
     assert what != "loaded" or name.startswith(("deep", "a memo", "a text"))
     begin = [i for i in range(len(OLD)) if OLD.startswith(b"\x80\x02", i)][
         3
     ]  # the magic number, the version, the system
-    outcome(lambda: loaded(OLD[:begin] + text + OLD[-60:]))
+    (tmp_path / "old.pt").write_bytes(OLD[:begin] + text + OLD[-60:])
+    outcome(lambda: minigrad.load(tmp_path / "old.pt"))
+
+
+@pytest.mark.parametrize("name", ["Size", "Tensor", "float32", "FloatStorage"])
+def test_instances_are_made_of_admitted_classes_only(name):
+    text = b"\x80\x02" + gl("torch", name) + pickle.EMPTY_TUPLE + pickle.NEWOBJ + b"."
+    with pytest.raises(pickle.UnpicklingError, match="Can only create new object for classes allowlisted"):
+        loaded(repacked(FILE, lambda _: text))
 
 
 # Instructions, names and values that hostile pickles are made of.

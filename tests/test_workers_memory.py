@@ -26,11 +26,16 @@ def full(i):
     return np.full(N, i, np.float32)
 
 
-def segments_open(pid="self"):
-    """How many segments a process has open."""
+def segments_of(pid="self"):
+    """The segments that a process has open, by their numbers in the system."""
     folder = Path(f"/proc/{pid}/fd")
-    links = [os.readlink(folder / name) for name in os.listdir(folder) if (folder / name).is_symlink()]
-    return sum("minigrad batch" in link for link in links)
+    links = [folder / name for name in os.listdir(folder) if (folder / name).is_symlink()]
+    return {os.stat(link).st_ino for link in links if "minigrad batch" in os.readlink(link)}
+
+
+def segments_open(pid="self"):
+    """How many they are."""
+    return len(segments_of(pid))
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +65,22 @@ def test_batches_that_are_kept_stay_as_they_were():
 
 def test_segments_are_used_again_and_few():
     loader = quiet(minigrad, Items(40, full), 1, num_workers=1, persistent_workers=True)
-    most = 0
+    seen = set()
     for _ in loader:
-        most = max(most, segments_open(), segments_open(ours()[0].pid))
-    assert 0 < most <= 2 + segments.SPARE, "prefetched and spare ones"
+        seen |= segments_of() | segments_of(ours()[0].pid)
+    assert 0 < len(seen) <= 2 + 2, "two that are prefetched, one in use, and one between"
+
+
+def test_most_of_what_is_kept_for_long_is_given_back():
+    loader = quiet(minigrad, Items(60, full), 1, num_workers=1)
+    kept = []
+    for i, batch in enumerate(loader):
+        kept.append(batch)
+        if i == 30:
+            assert segments_open() > 30
+            kept.clear()
+        if i == 40:
+            assert max(segments_open(), segments_open(ours()[0].pid)) <= len(kept) + 3 + segments.SPARE
 
 
 def test_more_batches_in_use_than_there_are_segments(monkeypatch):
