@@ -4,7 +4,7 @@ import warnings as _warnings
 from math import e, inf, nan, pi
 
 from minigrad import allocator as _allocator
-from minigrad import autograd, cuda, fft, func, linalg, masked, nn, optim, special, testing, utils
+from minigrad import autograd, cuda, distributions, fft, func, linalg, masked, nn, optim, special, testing, utils
 from minigrad.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from minigrad.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from minigrad.autograd.mode import is_inference_mode_enabled

@@ -4,6 +4,8 @@ from minigrad.ops.elementwise import erf, erfc, erfinv, exp2, expm1, log1p, logi
 from minigrad.ops.elementwise import sigmoid as expit
 from minigrad.ops.reduce import logsumexp
 from minigrad.ops.rounding import round
+from minigrad.ops.sampling import igamma as gammainc
+from minigrad.ops.sampling import igammac as gammaincc
 from minigrad.ops.softmax import log_softmax, softmax
 from minigrad.ops.special import digamma, i0, polygamma
 from minigrad.ops.special import digamma as psi
@@ -20,7 +22,8 @@ from minigrad.ops.special import special_ndtri as ndtri
 from minigrad.ops.special import special_xlog1py as xlog1py
 
 __all__ = [
-    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammaln", "i0", "i0e", "i1", "i1e",
+    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc", "gammaln",
+    "i0", "i0e", "i1", "i1e",
     "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "polygamma", "psi",
     "round", "sinc", "softmax", "xlog1py", "xlogy",
 ]  # fmt: skip

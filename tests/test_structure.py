@@ -22,6 +22,7 @@ LAYERS = [
     ["linalg", "masked", "special"],
     ["nn.parameter", "serialization", "safetensors", "optim", "utils"],
     ["nn", "optim.swa_utils", "func", "vision"],
+    ["distributions"],
     ["testing"],
     ["compat", "run"],
     ["__init__"],

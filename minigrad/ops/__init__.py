@@ -122,6 +122,8 @@ from minigrad.ops.rounding import *
 from minigrad.ops.rounding import __all__ as _rounding
 from minigrad.ops.running import *
 from minigrad.ops.running import __all__ as _running
+from minigrad.ops.sampling import *
+from minigrad.ops.sampling import __all__ as _sampling
 from minigrad.ops.scan import *
 from minigrad.ops.scan import __all__ as _scan
 from minigrad.ops.selection import *
@@ -206,6 +208,7 @@ __all__ = [
     *_replaced,
     *_rounding,
     *_running,
+    *_sampling,
     *_scan,
     *_selection,
     *_sets,

@@ -72,6 +72,15 @@ def _parameters(d: Draw) -> Sample:
     return Sample(*d.one_of((mean, std), (mean, 0.5), (0.5, std)))
 
 
+def _rates(d: Draw) -> Sample:
+    return Sample(d.floats(d.shape(), 0, 30))
+
+
+def _trials(d: Draw) -> Sample:
+    counts, chances = d.broadcastable(2)
+    return Sample(Fixed(np.floor(d.floats(counts, 0, 60))), Fixed(d.floats(chances, 0, 1)))
+
+
 FOLLOWS = {k: NEW[k] for k in ("layouts", "method", "finite_difference")}
 CASES = [
     new("rand", lambda d: Sample(*d.one_of((2, 3), ((4, 5),), ([17],), (0,)))),
@@ -86,6 +95,9 @@ CASES = [
     Case("bernoulli", lambda d: Sample(_chances(d, *d.shape())), "gradient", call=seeded("bernoulli"), skip=FOLLOWS),
     Case("bernoulli", lambda d: Sample(Fixed(_chances(d, *d.shape()))), call=seeded("bernoulli"), skip=NEW),
     Case("multinomial", _multinomial, call=seeded("multinomial"), skip=NEW),
+    Case("poisson", _rates, "gradient", call=seeded("poisson"), skip=FOLLOWS),
+    Case("poisson", lambda d: Sample(Fixed(_rates(d).args[0])), call=seeded("poisson"), skip=NEW),
+    Case("binomial", _trials, call=seeded("binomial"), skip=NEW),
     fill("uniform_", (), (-2.0, 3.0)),
     fill("normal_", (), (1.0, 0.5)),
     fill("bernoulli_", (), (0.3,)),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf, nan
 
-from reference.case import Case, Sample, Tolerance
+from reference.case import Case, Fixed, Sample, Tolerance
 from reference.cases.elementwise import away_from
 from reference.strategies import Draw, Recipe
 
 FEW = Tolerance(1e-13, 1.3e-6, "each engine's series and fits are within some tens of units in the last place")
 TORCHS = Tolerance(1e-9, 1e-5, "torch's trigamma ends its series at 1e-10; the kernels' own test is sharper")
 ERFCX = Tolerance(2e-13, 1.3e-6, "torch's erfcx of negative numbers is off by 5e-14")
+TEMMES = Tolerance(2e-9, 2e-5, "torch's expansion for a > 20 is right to nine digits")
 COMPOSED = {"grad_fn": "composed of other operations here"}
 
 
@@ -29,6 +30,12 @@ def xlog1py(d: Draw) -> Sample:
     x, y = d.broadcastable(2)
     a, b = d.floats(x, -2, 2, kinks=(0,)), d.floats(y, -0.8, 3)
     return d.one_of(Sample(a, b), Sample(a, 2.5), Sample(2, b), *([] if d.smooth else [Sample(a, -1)]))
+
+
+def incomplete(d: Draw) -> Sample:
+    """igamma(a, x): differentiable by x."""
+    a, x = d.broadcastable(2)
+    return Sample(Fixed(d.floats(a, 0.3, 40)), d.floats(x, 0.1, 50))
 
 
 def bound(method: str) -> dict[str, str]:
@@ -54,4 +61,6 @@ CASES = [
     Case("special.erfcx", away_from(-4, 9, 0, 30), tolerance=ERFCX),
     Case("special.entr", away_from(0.1, 5, 0, -1, inf, nan)),
     Case("special.xlog1py", xlog1py),
+    Case("igamma", incomplete, tolerance=TEMMES, covers=("special.gammainc",)),
+    Case("igammac", incomplete, tolerance=TEMMES, covers=("special.gammaincc",)),
 ]
