@@ -214,7 +214,7 @@ class _Saved:
         return target if isinstance(target, Variable) else wrap(array, True, target, number)
 
 
-class _FunctionMeta(type):
+class FunctionMeta(type):
     """Gives each Function the node class that its results show as grad_fn: `Exp` -> `ExpBackward`."""
 
     def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> None:
@@ -222,7 +222,7 @@ class _FunctionMeta(type):
         cls.node_class = type(f"{name}Backward", (FunctionCtx,), {"function": cls})
 
 
-class Function(metaclass=_FunctionMeta):
+class Function(metaclass=FunctionMeta):
     """Base class of operations of one's own: static `forward(ctx, ...)` and `backward(ctx, *grads)`, used by `apply`.
 
     `setup_context(ctx, inputs, output)` may be written beside a `forward` that then takes no ctx.
