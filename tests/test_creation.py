@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+import minigrad
 from tests.lockstep import attempt, same
 
 
@@ -111,6 +113,15 @@ def test_arange():
         lambda T: T.arange(0, 3, 0),
         lambda T: T.arange(float("nan")),
     )
+
+
+def test_linspace_is_torchs_bit_for_bit():
+    rng = np.random.RandomState(0)
+    for steps in range(60):
+        start, end = (10 * rng.randn(2)).tolist()
+        for dtype in ("float32", "float64"):
+            got, expected = (T.linspace(start, end, steps, dtype=getattr(T, dtype)) for T in (minigrad, torch))
+            np.testing.assert_array_equal(got.numpy(), expected.numpy())
 
 
 def test_linspace_and_eye():

@@ -124,8 +124,11 @@ ERRORS = [
 ]  # fmt: skip
 
 
-RESAMPLING = ("Resize", "RandomResizedCrop", "RandomRotation", "RandomAffine", "RandomPerspective", "GaussianBlur",
-              "ElasticTransform")  # fmt: skip
+# By how much a byte may differ: these resample in floats; RandAugment may go on to double what it resampled.
+RESAMPLING = {"RandAugment": 2} | dict.fromkeys(
+    ["Resize", "RandomResizedCrop", "RandomRotation", "RandomAffine", "RandomPerspective", "GaussianBlur",
+     "ElasticTransform", "TrivialAugmentWide"], 1
+)  # fmt: skip
 
 
 def make(module, name, args, kwargs):
@@ -149,7 +152,7 @@ def held(case, their_image, our_image, seeds=range(6), atol=2e-5):
     assert repr(ours) == repr(theirs)
     for seed in seeds:
         seed_all(seed)
-        compare(lambda: ours(our_image), lambda: theirs(their_image), atol, ties=case[0] in RESAMPLING)
+        compare(lambda: ours(our_image), lambda: theirs(their_image), atol, ties=RESAMPLING.get(case[0], 0))
         assert minigrad.get_rng_state().tolist() == torch.get_rng_state().tolist()
 
 
@@ -319,6 +322,15 @@ def test_linear_transformation():
     their_image, our_image = both(np.random.RandomState(2).rand(3, 2, 2))
     compare(lambda: ours(our_image), lambda: theirs(their_image))
     compare(lambda: ours(our_image[:1]), lambda: theirs(their_image[:1]))
+
+
+@needs_torchvision
+@pytest.mark.parametrize("kwargs", [{}, {"fill": 5}, {"interpolation": "BILINEAR", "num_magnitude_bins": 11}], ids=str)
+@pytest.mark.parametrize("name", ["RandAugment", "TrivialAugmentWide"])
+def test_operations_drawn_from_a_table(name, kwargs):
+    held((name, (), kwargs), picture(height=40, width=30), picture(height=40, width=30), seeds=range(60))
+    for array in (pixels(40, 30), pixels(40, 30, channels=1)):
+        held((name, (), kwargs), *both(array.transpose(2, 0, 1)), seeds=range(60))
 
 
 @needs_torchvision

@@ -68,10 +68,10 @@ def both(array: np.ndarray) -> tuple[torch.Tensor, Any]:
     return torch.from_numpy(array.copy()), minigrad.from_numpy(array.copy())
 
 
-def assert_same_image(got: Any, expected: Any, atol: float = 2e-6, ties: bool = False) -> None:
+def assert_same_image(got: Any, expected: Any, atol: float = 2e-6, ties: int = 0) -> None:
     """Equal PIL images, tensors, tuples of them, or errors: integers and PIL images exactly, floats to `atol`.
 
-    With `ties` one tensor's integer in fifty may be one off: a half was rounded the other way.
+    One tensor's integer in fifty may be off by `ties`: a half was rounded the other way, and what follows on it.
     """
     if isinstance(expected, Raised):
         assert isinstance(got, Raised), f"torchvision raised {expected}, minigrad gave {got!r}"
@@ -91,14 +91,13 @@ def assert_same_image(got: Any, expected: Any, atol: float = 2e-6, ties: bool = 
         assert str(got.dtype) == str(expected.dtype)
         assert tuple(got.shape) == tuple(expected.shape)
         ours, theirs = got.detach().numpy(), expected.detach().numpy()
-        off = ties and theirs.dtype.kind in "iu" and np.mean(ours != theirs) <= 0.02
-        tolerance = atol if theirs.dtype.kind == "f" else int(off)
+        tolerance = atol if theirs.dtype.kind == "f" else ties if np.mean(ours != theirs) <= 0.02 else 0
         np.testing.assert_allclose(ours.astype(float), theirs.astype(float), rtol=0, atol=tolerance)
     else:
         assert got == expected
 
 
-def compare(ours: Any, theirs: Any, atol: float = 2e-6, ties: bool = False) -> Any:
+def compare(ours: Any, theirs: Any, atol: float = 2e-6, ties: int = 0) -> Any:
     """Hold `ours()` to `theirs()`, values, errors and warnings; returns what torchvision gave."""
     outcomes = []
     for action in (theirs, ours):

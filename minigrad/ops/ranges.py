@@ -59,13 +59,20 @@ def linspace(
 
 
 def _linspace(module: Any, start: float, end: float, steps: int, kind: Any) -> Any:
-    """From both ends towards the middle, in the result's own precision, which is how torch rounds."""
+    """From both ends towards the middle, each product and sum rounded once, as torch's fused instruction does it."""
     if kind.kind != "f":
         return module.linspace(start, end, steps).astype(kind)
-    index = module.arange(steps, dtype=kind)
-    step = kind.type((end - start) / (steps - 1)) if steps > 1 else kind.type(0)
-    forwards, backwards = kind.type(start) + step * index, kind.type(end) - step * (steps - 1 - index)
-    return module.where(index < steps // 2, forwards, backwards) if steps > 1 else forwards
+    if steps == 1:
+        return module.full(1, start, dtype=kind)
+    first, last, index = kind.type(start), kind.type(end), module.arange(steps, dtype=kind)
+    if kind.name == "float16":
+        step, wide = kind.type((end - start) / (steps - 1)), kind
+    else:  # twice the digits of float32 hold its products; CuPy has none for float64
+        step = (last - first) / kind.type(steps - 1)
+        wide = np.dtype(np.longdouble if kind.name == "float64" and module is np else np.float64)
+    step, places = wide.type(step), index.astype(wide)
+    forwards, backwards = wide.type(first) + step * places, wide.type(last) - step * (steps - 1 - places)
+    return module.where(index < steps // 2, forwards, backwards).astype(kind)
 
 
 @forms(method=False, out="exact")
