@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.vision.archives import download_and_extract_archive
-from minigrad.vision.datasets.base import VisionDataset
 from minigrad.vision.datasets.pickles import load_plain
+from minigrad.vision.datasets.vision import VisionDataset
 from minigrad.vision.download import check_integrity
 from minigrad.vision.pillow import image_of
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.vision.datasets.base import VisionDataset
+from minigrad.vision.datasets.vision import VisionDataset
 from minigrad.vision.pillow import pillow
 
 __all__ = ["DatasetFolder", "ImageFolder"]

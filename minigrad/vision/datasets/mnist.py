@@ -16,7 +16,7 @@ from minigrad import backend, ops
 from minigrad.serialization import load
 from minigrad.tensor import Tensor
 from minigrad.vision.archives import download_and_extract_archive, extract_archive
-from minigrad.vision.datasets.base import VisionDataset
+from minigrad.vision.datasets.vision import VisionDataset
 from minigrad.vision.download import check_integrity
 from minigrad.vision.idx import find_idx, read_idx
 from minigrad.vision.pillow import image_of
@@ -102,7 +102,7 @@ class MNIST(VisionDataset[Any]):
 
     def _load_data(self) -> tuple[Tensor, Tensor]:
         part = os.path.join(self.raw_folder, "train" if self.train else "t10k")
-        return read_images(f"{part}-images-idx3-ubyte"), read_labels(f"{part}-labels-idx1-ubyte")
+        return read_image_file(f"{part}-images-idx3-ubyte"), read_label_file(f"{part}-labels-idx1-ubyte")
 
     def _check_exists(self) -> bool:
         names = [os.path.splitext(name)[0] for name, _ in self.resources]
@@ -141,12 +141,12 @@ def read_array(path: str, ndim: int) -> np.ndarray:
     return array
 
 
-def read_images(path: str) -> Tensor:
+def read_image_file(path: str) -> Tensor:
     """(n, height, width) uint8."""
     return ops.from_numpy(read_array(path, 3))
 
 
-def read_labels(path: str) -> Tensor:
+def read_label_file(path: str) -> Tensor:
     """(n,) int64."""
     return ops.from_numpy(read_array(path, 1)).to(backend.int64)
 
@@ -218,7 +218,7 @@ class EMNIST(MNIST):
 
     def _load_data(self) -> tuple[Tensor, Tensor]:
         images, labels = self._files()
-        return read_images(images), read_labels(labels)
+        return read_image_file(images), read_label_file(labels)
 
     def _check_exists(self) -> bool:
         return all(find_idx(path) for path in self._files())
@@ -274,7 +274,7 @@ class QMNIST(MNIST):
 
     def _load_data(self) -> tuple[Tensor, Tensor]:
         images, labels = self._files()
-        data, targets = read_images(images), ops.from_numpy(read_idx(find_idx(labels) or labels)).to(backend.int64)
+        data, targets = read_image_file(images), ops.from_numpy(read_idx(find_idx(labels) or labels)).to(backend.int64)
         if targets.ndim != 2:
             raise ValueError(f"targets should have 2 dimensions instead of {targets.ndim}")
         rows = {"test10k": slice(None, 10000), "test50k": slice(10000, None)}.get(self.what, slice(None))

@@ -7,7 +7,7 @@ from typing import Any
 
 from minigrad import ops
 from minigrad.random import fork_rng, manual_seed
-from minigrad.vision.datasets.base import VisionDataset
+from minigrad.vision.datasets.vision import VisionDataset
 from minigrad.vision.transforms.functional import to_pil_image
 
 __all__ = ["FakeData"]
