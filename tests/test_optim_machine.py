@@ -32,6 +32,12 @@ def test_random_programs(seed: int) -> None:
 # The shortest forms of what random programs once found.
 ONCE = [
     """\
+p0 = T.ones(2, dtype=T.float64, requires_grad=True)
+o0 = T.optim.Adagrad([p0], fused=True)
+d0 = copy.deepcopy(o0.state_dict())
+d0["state"][0] = {n: v.double() for n, v in d0["state"][0].items()}
+o0.load_state_dict(d0)""",
+    """\
 p0 = T.ones(2, requires_grad=True)
 p1 = T.ones(2, requires_grad=True)
 o0 = T.optim.Adagrad([p0])

@@ -249,8 +249,10 @@ class Optimizer(OptimizerHooks):
             if "param_names" in group:
                 new.setdefault("param_names", group["param_names"])
         state: defaultdict[Any, Any] = defaultdict(dict)
+        fused = {i for g in state_dict["param_groups"] if g.get("fused") or g.get("capturable") for i in g["params"]}
         for key, value in state_dict["state"].items():
-            state[tensors.get(key, key)] = _cast_like(tensors[key], value) if key in tensors else value
+            count = backend.float32 if key in fused else None
+            state[tensors.get(key, key)] = _cast_like(tensors[key], value, count) if key in tensors else value
         self.__setstate__({"state": state, "param_groups": saved})
         for hook in self._optimizer_load_state_dict_post_hooks.values():  # type: ignore[attr-defined]
             hook(self)
@@ -283,17 +285,17 @@ def _as_tensor(number: float) -> Any:
     return wrap(np.array(in_default_dtype(number)))
 
 
-def _cast_like(p: Any, value: Any, name: Any = None) -> Any:
-    """State in the dtype and on the device of its parameter, except the count of steps."""
+def _cast_like(p: Any, value: Any, count: backend.dtype | None, name: Any = None) -> Any:
+    """State in the dtype and on the device of its parameter, except the count of steps: that becomes a `count`."""
     if isinstance(value, Variable):
-        if name == "step":
+        if name == "step" and count is None:
             return value
-        dtype = p.dtype if p.array.dtype.kind == "f" else None
+        dtype = count if name == "step" else p.dtype if p.array.dtype.kind == "f" else None
         return value.to(dtype=dtype, device=p.device)  # type: ignore[attr-defined]
     if isinstance(value, dict):
-        return {k: _cast_like(p, v, k) for k, v in value.items()}
+        return {k: _cast_like(p, v, count, k) for k, v in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return type(value)(_cast_like(p, v) for v in value)
+        return type(value)(_cast_like(p, v, count) for v in value)
     return value
 
 
