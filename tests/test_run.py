@@ -233,6 +233,17 @@ def test_what_compiles_gives_back_what_it_was_given():
     assert minigrad.jit.ignore(function) is minigrad.compiler.disable(function) is function
 
 
+def test_safetensors_of_tensors(tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    program = f"""
+        import torch
+        from safetensors.torch import load_file, save_file
+        save_file({{"w": torch.arange(6.0).reshape(2, 3).T}}, {str(tmp_path / "w.safetensors")!r})
+        print(load_file({str(tmp_path / "w.safetensors")!r})["w"].tolist())
+    """
+    assert run(tmp_path, capsys, program) == "[[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]\n"
+
+
 def test_mixed_precision_under_its_old_name(tmp_path, capsys):
     program = """
         import warnings

@@ -21,7 +21,7 @@ from minigrad.tensor import Tensor
 
 ROOTS = {"torch": "minigrad", "torchvision": "minigrad.vision"}
 VERSIONS = {"torch": version.__version__, "torchvision": version.vision}
-ELSEWHERE = {"torch.cuda.amp": "minigrad.compat.cuda_amp"}
+ELSEWHERE = {"torch.cuda.amp": "minigrad.compat.cuda_amp", "safetensors.torch": "minigrad.safetensors"}
 TORCH_NAMES = {Tensor: "torch", Parameter: "torch.nn.parameter"}  # where torch has these: `print(type(x))` shows it
 IMPORT_FROM = opcode.opmap["IMPORT_FROM"]
 
@@ -98,7 +98,7 @@ class Finder(MetaPathFinder, Loader):
     """Finds torch, torchvision and all their submodules in minigrad."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if fullname.partition(".")[0] not in ROOTS:
+        if not _is_torchs(fullname):
             return None
         return ModuleSpec(fullname, self, is_package=True)
 
@@ -138,4 +138,9 @@ class as_torch:
 
 def _imported() -> list[str]:
     """The names under which torch and torchvision, or what stands for them, are imported at present."""
-    return [name for name in sys.modules if name.partition(".")[0] in ROOTS]
+    return [name for name in sys.modules if _is_torchs(name)]
+
+
+def _is_torchs(name: str) -> bool:
+    """True for the name of a module that minigrad stands in for."""
+    return name.partition(".")[0] in ROOTS or name in ELSEWHERE
