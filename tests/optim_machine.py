@@ -45,6 +45,7 @@ NOT_YET: dict[str, str] = {
     r"The size of tensor a.*The size of tensor a": "which of two shapes is named first",
     r"'LBFGS' object has no attribute '_params'": "torch's LBFGS does not survive being pickled",
     r"torch:    TypeError: expected Tensor as element": "fused=True wants the state of all parameters or of none",
+    r"load.*torch:    IndexError: too many indices.*minigrad: None": "a state that is a tensor, asked for its 'step'",
     r"torch:    KeyError: 'maximize'.*minigrad: None": "Adafactor's saved groups without it: no maximum is meant",
     r"lr as a Tensor is not supported": "foreach is no other implementation here",
 }
