@@ -10,8 +10,10 @@ from minigrad import ops
 __all__ = [
     "alpha_dropout", "batch_norm", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "dropout", "embedding",
     "feature_alpha_dropout", "group_norm", "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm",
-    "margin_ranking_loss", "poisson_nll_loss", "triplet_margin_loss",
+    "dsmm", "margin_ranking_loss", "poisson_nll_loss", "spmm", "triplet_margin_loss",
 ]  # fmt: skip
+
+spmm = dsmm = ops.mm  # of a sparse matrix and a dense one, or of two dense ones, as here
 
 
 def dropout(input: Any, p: float, train: bool) -> Any:
