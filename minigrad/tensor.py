@@ -288,7 +288,9 @@ class Tensor(TensorOps, Conversions):
     __array_ufunc__ = None  # so that ndarray * Tensor asks Tensor.__rmul__
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        return self.detach().array.__dlpack__(**kwargs)
+        if self.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
         return self.array.__dlpack_device__()

@@ -7,6 +7,7 @@ from typing import Any
 from minigrad import backend, ops
 from minigrad.autograd.variable import Variable
 from minigrad.ops.cast import to
+from minigrad.size import Size
 
 
 class Conversions(Variable):
@@ -67,6 +68,15 @@ class Conversions(Variable):
         """The number of the GPU, -1 for the CPU."""
         index = backend.device_of(self.array).index
         return -1 if index is None else index
+
+    def new(self, *args: Any) -> Any:
+        """A tensor of this dtype and device: of a size, uninitialised, or of a list's numbers. An older form."""
+        data = args[0] if len(args) == 1 else None
+        if data is None or isinstance(data, (int, Size)):
+            return ops.empty(*(args or (0,)), **self._alike({}))
+        if isinstance(data, Variable):
+            return data.detach()  # type: ignore[attr-defined]
+        return to(ops.tensor(data), backend.dtype_of(self.array)).to(self.device)  # type: ignore[attr-defined]
 
     def new_zeros(self, *size: Any, **how: Any) -> Any:
         return ops.zeros(*size, **self._alike(how))

@@ -38,6 +38,8 @@ class TensorOps(Variable):
     __or__ = __ror__ = ops.bitwise_or
     __xor__ = __rxor__ = ops.bitwise_xor
     __invert__ = ops.bitwise_not
+    __lshift__ = ops.bitwise_left_shift
+    __rshift__ = ops.bitwise_right_shift
     __getitem__ = ops.index
     __setitem__ = ops.setitem
 
@@ -54,6 +56,12 @@ class TensorOps(Variable):
 
     def __rpow__(self, other: Any) -> Any:
         return ops.pow(other, self)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return ops.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return ops.bitwise_right_shift(other, self)
 
     def __rmatmul__(self, other: Any) -> Any:
         return ops.matmul(other, self)
@@ -103,6 +111,8 @@ IN_PLACE_OPERATORS = {
     "__iand__": "bitwise_and_",
     "__ior__": "bitwise_or_",
     "__ixor__": "bitwise_xor_",
+    "__ilshift__": "bitwise_left_shift_",
+    "__irshift__": "bitwise_right_shift_",
 }
 for _operator, _twin in IN_PLACE_OPERATORS.items():
     setattr(TensorOps, _operator, getattr(TensorOps, _twin))

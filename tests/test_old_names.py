@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 
 from tests.lockstep import attempt, leaf, same
@@ -55,3 +56,93 @@ def test_every_tensor_is_a_variable():
 
 def test_functions_are_of_function_meta():
     same(lambda T: isinstance(T.autograd.Function, T.autograd.function.FunctionMeta))
+
+
+def test_new():
+    def program(T):
+        x = T.ones(2, dtype=T.float64)
+        some = [x.new(3).shape, x.new(2, 3).shape, x.new(T.Size([4])).shape, str(x.new(2).dtype), x.new()]
+        return some, x.new([1, 2]), x.new((2, 3)), x.long().new([1.5]), x.new(x), x.new([[1], [2]])
+
+    same(program)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (bytearray(range(8)), "uint8", {}),
+        (bytearray(range(8)), "int16", {"count": 2, "offset": 2}),
+        (bytearray(8), "float32", {"requires_grad": True}),
+        (bytearray(8), "int64", {"requires_grad": True}),
+        (b"", "int16", {}),
+        (bytearray(3), "int16", {}),
+        (bytearray(4), "int16", {"offset": 4}),
+        (bytearray(4), "int16", {"offset": -1}),
+        (bytearray(4), "int16", {"count": 3}),
+        (bytearray(4), "int16", {"count": 0}),
+        ([1], "int16", {}),
+    ],
+)
+def test_buffers(arguments):
+    buffer, dtype, options = arguments
+    same(lambda T: attempt(lambda: T.frombuffer(buffer, dtype=getattr(T, dtype), **options)))
+
+
+def test_a_buffer_is_shared_unless_it_must_not_be_written_to():
+    def program(T):
+        buffer = bytearray(4)
+        x = T.frombuffer(buffer, dtype=T.uint8)
+        x += 1
+        return list(buffer), T.frombuffer(b"abcd", dtype=T.uint8)
+
+    same(program)
+
+
+def test_memory_is_shared_by_dlpack():
+    def program(T):
+        array = np.arange(3.0)
+        x, y = T.from_dlpack(array), T.ones(2, 2)
+        x += 1
+        z = T.utils.dlpack.from_dlpack(T.utils.dlpack.to_dlpack(y))
+        z *= 3
+        copied = T.from_dlpack(y, copy=True)
+        copied += 1
+        return (
+            array.tolist(), y, T.from_dlpack(y.t()), np.from_dlpack(y).tolist(), attempt(lambda: T.from_dlpack([1])),
+            copied, attempt(lambda: np.from_dlpack(leaf(T, 1.0))), [int(n) for n in y.__dlpack_device__()],
+        )  # fmt: skip
+
+    same(program)
+
+
+def test_errors_of_windows_histograms_and_bits():
+    same(
+        lambda T: [
+            attempt(action)
+            for action in (
+                lambda: T.hann_window(-1),
+                lambda: T.kaiser_window(4, requires_grad=True),
+                lambda: T.kaiser_window(4, False, 3.0),
+                lambda: T.histc(T.tensor([1.0, 2.0]), 0),
+                lambda: T.histc(T.tensor([1.0, 2.0]), 3, 4, 2),
+                lambda: T.histc(T.tensor([1, 2])),
+                lambda: T.histc(T.tensor([]), 4),
+                lambda: T.gcd(T.tensor([4]), 2),
+                lambda: T.tensor([1, -3]) << 2,
+                lambda: 64 >> T.tensor([1, 3]),
+                lambda: T.tensor([1.5]) << 2,
+                lambda: T.tensor([True]) << T.tensor([True]),
+            )
+        ]
+    )
+
+
+def test_shifts_in_place():
+    def program(T):
+        x = T.tensor([1, -3])
+        x <<= 3
+        y = x.clone()
+        x >>= 1
+        return x, y
+
+    same(program)

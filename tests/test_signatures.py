@@ -60,6 +60,7 @@ EXCEPTIONS = {
         r"range: has the default (start=0|end=None)",  # for an error in torch's words
         r"(Tensor\.)?repeat_interleave: has the default repeats=None",
         r"repeat_interleave: refuses \(repeats=",
+        r"Tensor\.new: refuses ",  # sizes, numbers or a tensor; the device is this tensor's
         r"isin: .*`?(element|test_element)`?\b",  # numbers have names of their own there
         r"result_type: .*\bscalar[12]?\b",
         r"(norm|lu|tensordot): refuses \(.*\bout\b.*\): too many positional arguments",  # `out` by name only

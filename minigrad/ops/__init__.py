@@ -12,6 +12,8 @@ from minigrad.ops.arrange import *
 from minigrad.ops.arrange import __all__ as _arrange
 from minigrad.ops.attention import *
 from minigrad.ops.attention import __all__ as _attention
+from minigrad.ops.bits import *
+from minigrad.ops.bits import __all__ as _bits
 from minigrad.ops.cast import *
 from minigrad.ops.cast import __all__ as _cast
 from minigrad.ops.cdist import *
@@ -48,6 +50,8 @@ from minigrad.ops.elementwise import *
 from minigrad.ops.elementwise import __all__ as _elementwise
 from minigrad.ops.embedding import *
 from minigrad.ops.embedding import __all__ as _embedding
+from minigrad.ops.exchange import *
+from minigrad.ops.exchange import __all__ as _exchange
 from minigrad.ops.expand import *
 from minigrad.ops.expand import __all__ as _expand
 from minigrad.ops.extrema import *
@@ -64,6 +68,8 @@ from minigrad.ops.grid import *
 from minigrad.ops.grid import __all__ as _grid
 from minigrad.ops.grouped import *
 from minigrad.ops.grouped import __all__ as _grouped
+from minigrad.ops.histogram import *
+from minigrad.ops.histogram import __all__ as _histogram
 from minigrad.ops.householder import *
 from minigrad.ops.householder import __all__ as _householder
 from minigrad.ops.index import *
@@ -132,6 +138,8 @@ from minigrad.ops.sets import *
 from minigrad.ops.sets import __all__ as _sets
 from minigrad.ops.shape import *
 from minigrad.ops.shape import __all__ as _shape
+from minigrad.ops.signal_windows import *
+from minigrad.ops.signal_windows import __all__ as _signal_windows
 from minigrad.ops.slices import *
 from minigrad.ops.slices import __all__ as _slices
 from minigrad.ops.softmax import *
@@ -153,6 +161,7 @@ __all__ = [
     *_arithmetic,
     *_arrange,
     *_attention,
+    *_bits,
     *_cast,
     *_cdist,
     *_classification,
@@ -171,6 +180,7 @@ __all__ = [
     *_einsum,
     *_elementwise,
     *_embedding,
+    *_exchange,
     *_expand,
     *_extrema,
     *_fill,
@@ -179,6 +189,7 @@ __all__ = [
     *_gather,
     *_grid,
     *_grouped,
+    *_histogram,
     *_householder,
     *_index,
     *_join,
@@ -214,6 +225,7 @@ __all__ = [
     *_sets,
     *_shape,
     *_slices,
+    *_signal_windows,
     *_softmax,
     *_solve,
     *_special,

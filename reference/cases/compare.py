@@ -31,6 +31,18 @@ def integers(numbers: bool = True) -> Recipe:
     return draw
 
 
+def whole(d: Draw) -> Sample:
+    """gcd(x, y)."""
+    a, b = d.broadcastable(2)
+    return Sample(d.ints(a, -30, 30), d.ints(b, -30, 30))
+
+
+def shifted(d: Draw) -> Sample:
+    """x << y, y perhaps a number, and perhaps more bits than there are."""
+    a, b = d.broadcastable(2)
+    return Sample(d.ints(a, -30, 30), d.one_of(d.ints(b, -2, 70), d.ints(b, 0, 5), 3, 64, -1))
+
+
 def close(d: Draw) -> Sample:
     shape = d.shape()
     x = d.floats(shape, kinks=(inf, nan, 0))
@@ -76,6 +88,8 @@ CASES = [
     Case("equal", broadcastable(2, ties=True)),
     *[Case(name, broadcastable(2, kinks=(0,)), skip=TWIN) for name in ("logical_and", "logical_or", "logical_xor")],
     *[Case(name, integers()) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")],
+    *[Case(name, whole) for name in ("gcd", "lcm")],
+    *[Case(name, shifted) for name in ("bitwise_left_shift", "bitwise_right_shift")],
     Case("bitwise_not", lambda d: Sample(d.one_of(d.bools(d.shape()), d.ints(d.shape(), -9, 9)))),
     Case("where", chosen, skip={"method": "of the condition's two roles the method has the other: see the next case"}),
     Case("Tensor.where", lambda d: Sample(*d.float_arrays([x := d.shape(), x]), d.bools(x)), call=_where_method),

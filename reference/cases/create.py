@@ -17,6 +17,7 @@ OVERLOADS = {"grad_fn": "torch numbers its own overloads"}
 SPACED = Tolerance(
     SUMS.float64, 2e-6, "torch rounds start + i * step once where it has a fused multiply-add, and vectors twice"
 )
+COSINES = Tolerance(SUMS.float64, 1e-6, "cosines of float32 arguments, multiplied and added: torch fuses some of it")
 
 
 def _make(name: str) -> Callable[..., Any]:
@@ -54,6 +55,14 @@ def _range(d: Draw) -> Sample:
     start, step = d.one_of(0, -2, 0.5), d.one_of(1, 2, 0.25)
     end = start + step * d.size(0, 5) + d.one_of(0, step / 2)
     return Sample(*d.one_of((abs(end),), (start, end), (start, end, step)), dtype=d.one_of(None, "float64", "float32"))
+
+
+def _length(d: Draw) -> Sample:
+    return Sample(d.size(0, 9), d.flag(), dtype=d.one_of(None, "float64", "float32"))
+
+
+def _hamming(d: Draw) -> Sample:
+    return Sample(d.size(0, 9), d.flag(), *d.one_of((), (0.5,), (0.6, 0.4)), dtype=d.one_of(None, "float64", "float32"))
 
 
 def _line(d: Draw) -> Sample:
@@ -102,6 +111,11 @@ CASES = [
     Case("full", _full(lambda d: d.shape()), call=_make("full"), skip=CREATED),
     Case("full_like", _full(lambda d: d.floats(d.shape())), call=_make("full_like")),
     Case("eye", lambda d: Sample(d.size(), d.size(), dtype=d.one_of(*DTYPES)), call=_make("eye"), skip=CREATED),
+    *[
+        Case(f"{name}_window", _length, call=_make(f"{name}_window"), tolerance=COSINES, skip=CREATED)
+        for name in ("hann", "bartlett", "blackman", "kaiser")
+    ],
+    Case("hamming_window", _hamming, call=_make("hamming_window"), tolerance=COSINES, skip=CREATED),
     Case("arange", _range, call=_make("arange"), tolerance=SPACED, skip=CREATED),
     Case("linspace", _line, call=_make("linspace"), tolerance=SPACED, skip=CREATED),
     Case(
@@ -126,7 +140,9 @@ CASES = [
         Case(name, _nested, call=lambda T, x, data, name=name, **how: _make(name)(T, data, **how), skip=CREATED)
         for name in ("tensor", "as_tensor", "asarray")
     ),
-    Case("clone", unary(), covers=("from_numpy",)),  # which the adapters make every tensor with
+    Case(
+        "clone", unary(), covers=("from_numpy", "frombuffer", "from_dlpack", "to_dlpack")
+    ),  # which the adapters make every tensor with
     Case(
         "Tensor.contiguous",
         lambda d: Sample(d.floats(d.shape(2, 3))),

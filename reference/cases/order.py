@@ -118,6 +118,13 @@ def lookup_and_table(T: Any, indices: Any, weight: Any, **options: Any) -> Any:
 
 
 NO_DERIVATIVE = {"finite_difference": "some rows' gradients are left out or scaled on purpose"}
+
+
+def _histogram(d: Draw) -> Sample:
+    x = d.floats(d.shape(), -3, 3, kinks=(-1, 0, 2))
+    return Sample(x, d.size(1, 6), *d.one_of((), (-1, 2), (0.5, 0.5)))
+
+
 CASES = [
     Case("sort", stably),
     Case("sort", with_dim(), "default", skip=ITS_OWN),
@@ -132,6 +139,7 @@ CASES = [
     Case("isin", among, skip={"method": "a function only"}),
     Case("unravel_index", numbered, skip={"method": "a function only"}),
     Case("bincount", counted, tolerance=SUMS),
+    Case("histc", _histogram),
     Case("searchsorted", placed),
     Case("bucketize", in_buckets),
     Case("nn.functional.embedding", looked_up(padded=False), tolerance=SUMS),
