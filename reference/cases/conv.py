@@ -95,6 +95,16 @@ NO_HALF = {
     "half": "torch's half precision convolutions on the CPU now and then end the process with a segmentation fault"
 }
 
+
+def time_first(d: Draw) -> Sample:
+    """(time, batch, channels), where the window fits."""
+    k, pad, channels, out = d.size(1, 3), d.size(0, 2), d.size(1, 3), d.size(1, 3)
+    x = d.floats((max(1, k - 2 * pad) + d.size(0, 3), d.size(1, 2), channels))
+    return Sample(x, d.floats((k, channels, out)), d.floats((out,)), pad)
+
+
+OF_CONV1D = {"layouts": "torch takes only row-major weights", "grad_fn": "it is conv1d with its dims in another order"}
+
 CASES = [
     *(Case(f"{F}conv{n}d", convolution(n), tolerance=SUMS, skip=ONE_KERNEL | NO_HALF) for n in (1, 2, 3)),
     *(
@@ -103,6 +113,7 @@ CASES = [
     ),
     Case(F + "conv2d", convolution(2, padding_names=True), "padding name", tolerance=SUMS, skip=ONE_KERNEL | NO_HALF),
     *(Case(f"{F}conv_transpose{n}d", transposed(n), tolerance=SUMS, skip=ONE_KERNEL | NO_HALF) for n in (1, 2, 3)),
+    Case(F + "conv_tbc", time_first, tolerance=SUMS, skip=OF_CONV1D),
     Case(F + "unfold", unfolding),
     Case(F + "fold", folding),
 ]

@@ -141,6 +141,9 @@ CASES = [
     *(Case(f"{F}adaptive_avg_pool{n}d", adaptive(n), tolerance=SUMS) for n in (1, 2, 3)),
     *(Case(f"{F}adaptive_max_pool{n}d", adaptive_maxima(n)) for n in (1, 2, 3)),
     *(Case(f"{F}fractional_max_pool{n}d", fractional(n), skip=UNCHECKED) for n in (2, 3)),
+    *(Case(f"{F}max_pool{n}d_with_indices", maxima(n)) for n in (1, 2, 3)),
+    *(Case(f"{F}adaptive_max_pool{n}d_with_indices", adaptive_maxima(n)) for n in (1, 2, 3)),
+    *(Case(f"{F}fractional_max_pool{n}d_with_indices", fractional(n), skip=UNCHECKED) for n in (2, 3)),
     *(Case(f"{F}lp_pool{n}d", norms(n), tolerance=SUMS, skip=NO_INTEGERS if n == 1 else {}) for n in (1, 2, 3)),
     *(Case(f"{F}max_unpool{n}d", put_back(n), skip=NOWHERE) for n in (1, 2, 3)),
 ]

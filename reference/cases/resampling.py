@@ -117,6 +117,8 @@ BYTES = {"dtypes": "for bytes torch has integer arithmetic of its own"}
 HALF = {"half": "torch's kernel rounds every step to half precision"}
 NUMBERS = {"verdict": "torch takes numbers that stand for no mode"}
 
+NO_SLOPE = dict.fromkeys(("values", "second_order", "grad_fn", "layouts", "float32"), "torch has no derivative for it")
+
 CASES = [
     *(Case(F + "interpolate", resized(mode), mode) for mode in ("nearest", "nearest-exact", "area")),
     *(Case(F + "interpolate", resized(mode), mode, tolerance=SUMS) for mode in ("linear", "trilinear")),
@@ -136,4 +138,5 @@ CASES = [
     Case(F + "pixel_shuffle", shuffled(True)),
     Case(F + "pixel_unshuffle", shuffled(False)),
     Case(F + "channel_shuffle", dealt),
+    Case(F + "native_channel_shuffle", dealt, skip=NO_SLOPE),
 ]
