@@ -34,10 +34,13 @@ from minigrad.compat import (
     distributed,
     hub,
     jit,
+    mps,
     multiprocessing,
     onnx,
+    types,
+    xpu,
 )
-from minigrad.compat.amp import GradScaler, autocast
+from minigrad.compat.amp import GradScaler, autocast, is_autocast_enabled
 from minigrad.compat.imports import as_torch
 from minigrad.compat.settings import *
 from minigrad.dtypes import *

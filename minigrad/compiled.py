@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad import ops
+from minigrad.ops import ctc
 
 __all__ = [
-    "alpha_dropout", "batch_norm", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "dropout", "embedding",
-    "feature_alpha_dropout", "group_norm", "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm",
-    "dsmm", "margin_ranking_loss", "poisson_nll_loss", "spmm", "triplet_margin_loss",
+    "alpha_dropout", "batch_norm", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "ctc_loss", "dropout",
+    "dsmm", "embedding", "feature_alpha_dropout", "group_norm", "hinge_embedding_loss", "instance_norm", "kl_div",
+    "layer_norm", "margin_ranking_loss", "poisson_nll_loss", "spmm", "triplet_margin_loss",
 ]  # fmt: skip
 
 spmm = dsmm = ops.mm  # of a sparse matrix and a dense one, or of two dense ones, as here
@@ -107,6 +108,20 @@ def binary_cross_entropy_with_logits(
     """`nn.functional.binary_cross_entropy_with_logits`."""
     losses = ops.binary_cross_entropy_with_logits(input, target, weight, pos_weight=pos_weight, reduction="none")
     return _reduced(losses, reduction)
+
+
+def ctc_loss(
+    log_probs: Any,
+    targets: Any,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: int = NONE,
+    zero_infinity: bool = False,
+) -> Any:
+    """`nn.functional.ctc_loss`."""
+    how = ("none", "mean", "sum")[reduction]
+    return ctc.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, how, zero_infinity)
 
 
 def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: int = NONE) -> Any:

@@ -11,15 +11,15 @@ IN_PLACE = (  # methods that write in place, and that torch has as functions too
     "abs_", "acos_", "acosh_", "addmv_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_", "arctanh_",
     "as_strided_", "asin_", "asinh_", "atan_", "atanh_", "ceil_", "clamp_", "clamp_max_", "clamp_min_", "clip_", "cos_",
     "cosh_", "deg2rad_", "detach_", "erf_", "erfc_", "exp2_", "exp_", "expm1_", "fix_", "floor_", "frac_",
-    "gcd_", "i0_",
-    "index_put_", "lcm_", "ldexp_", "log10_", "log1p_", "log2_", "log_", "logit_", "nan_to_num_", "neg_", "negative_",
+    "gcd_", "i0_", "index_put_", "lcm_", "ldexp_", "log10_", "log1p_", "log2_", "log_", "logit_", "nan_to_num_", "neg_",
+    "negative_",
     "rad2deg_", "reciprocal_", "relu_", "round_", "rsqrt_", "sigmoid_", "sin_", "sinc_", "sinh_", "sqrt_", "square_",
     "tan_", "tanh_", "trunc_", "xlogy_",
 )  # fmt: skip
 
 __all__ = [
     "broadcast_shapes", "detach", "get_device", "is_complex", "is_floating_point", "is_inference", "is_nonzero",
-    "is_same_size", "is_signed", "is_tensor", "numel", *IN_PLACE,
+    "is_same_size", "is_signed", "is_tensor", "numel", "typename", *IN_PLACE,
 ]  # fmt: skip
 
 
@@ -45,6 +45,15 @@ is_floating_point, is_complex, is_signed = _asking("is_floating_point"), _asking
 is_inference, is_nonzero, numel = _asking("is_inference"), _asking("is_nonzero"), _asking("numel")
 is_same_size, detach, get_device = _asking("is_same_size"), _asking("detach"), _asking("get_device")
 globals().update({name: _asking(name) for name in IN_PLACE})
+
+
+def typename(obj: Any) -> str:
+    """`"torch.FloatTensor"` for a tensor, and the full name of any other type, class or function."""
+    if isinstance(obj, Variable):
+        return obj.type()  # type: ignore[attr-defined]
+    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(named, "__module__", None) or ""
+    return named.__qualname__ if module in ("", "builtins") else f"{module}.{named.__qualname__}"
 
 
 def broadcast_shapes(*shapes: Any) -> Size:

@@ -19,6 +19,7 @@ from minigrad.ops.dims import normalize_dim
 from minigrad.size import Size
 from minigrad.tensor_convert import Conversions
 from minigrad.tensor_ops import TensorOps
+from minigrad.tensor_rarer import Rarer
 
 NOT_A_LEAF = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
@@ -28,7 +29,7 @@ NOT_A_LEAF = (
 )
 
 
-class Tensor(TensorOps, Conversions):
+class Tensor(TensorOps, Conversions, Rarer):
     """An n-dimensional array with a history: torch's Tensor.
 
     `Tensor(data)` copies nested sequences to the default dtype, `Tensor(2, 3)` is uninitialised.

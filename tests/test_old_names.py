@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+from minigrad.compat.imports import as_torch
 from tests.lockstep import attempt, leaf, same
 
 
@@ -146,3 +147,58 @@ def test_shifts_in_place():
         return x, y
 
     same(program)
+
+
+def test_functions_called_element_by_element():
+    def program(T):
+        x = T.arange(6.0).view(2, 3)
+        return [
+            attempt(action)
+            for action in (
+                lambda: x.t().apply_(lambda v: v + 1),
+                lambda: x,
+                lambda: T.arange(3).apply_(lambda v: v * 1.5),
+                lambda: T.arange(3.0).map_(T.ones(1), lambda a, b: a + b),
+                lambda: T.arange(3.0).map_(T.ones(3, dtype=T.float64), lambda a, b: a + b),
+                lambda: leaf(T, 1.0).apply_(lambda v: v),
+                lambda: leaf(T, 1.0).map_(T.ones(1), lambda a, b: a),
+            )
+        ]
+
+    same(program)
+
+
+def test_facts_that_never_change():
+    def program(T):
+        x = T.ones(2)
+        facts = [x.is_pinned(), x.is_shared(), x.is_conj(), x.is_neg(), x.is_nested, x.name, T.is_autocast_enabled()]
+        return facts, T.typename(x.long()), T.typename(3), T.typename(print), str(x.to_dense(T.float64).dtype)
+
+    same(program)
+
+
+def test_ctc_loss_beneath_that_of_nn_functional():
+    def program(T):
+        logs = T.arange(24.0).reshape(4, 2, 3).sin().log_softmax(2)
+        lengths = T.tensor([4, 3]), T.tensor([2, 1])
+        targets = T.tensor([[1, 2], [2, 0]])
+        return [T.ctc_loss(logs, targets, *lengths, *rest) for rest in ((), (0, 0), (0, 2, True), (1, 1))]
+
+    same(program)
+
+
+def test_names_that_scripts_ask_for_without_using_them():
+    with as_torch():
+        import torch
+        from torch.autograd.variable import Variable
+        from torch.types import Device, Number, _TensorOrTensors
+
+        assert Variable is torch.autograd.Variable
+        assert isinstance(1.5, Number)
+        assert isinstance(torch.ones(1), _TensorOrTensors)
+        assert isinstance("cpu", Device)
+        assert not torch.xpu.is_available()
+        assert not torch.mps.is_available()
+        assert not isinstance(torch.nn.Linear(1, 1), torch.nn.parallel.DistributedDataParallel)
+        with pytest.raises(ValueError, match="Default process group has not been initialized"):
+            torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))

@@ -18,7 +18,7 @@ LAYERS = [
     ["autograd", "kernels"],
     ["random", "dtypes"],
     ["ops"],
-    ["tensor_ops", "tensor_convert", "tensor", "facts", "compiled", "legacy", "cuda", "fft"],
+    ["tensor_ops", "tensor_convert", "tensor_rarer", "tensor", "facts", "compiled", "legacy", "cuda", "fft"],
     ["linalg", "masked", "special"],
     ["nn.parameter", "serialization", "safetensors", "optim", "utils"],
     ["nn", "optim.swa_utils", "func", "vision"],

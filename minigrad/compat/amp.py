@@ -9,7 +9,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.trace import warn
 
-__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available", "is_autocast_enabled"]
 
 
 class autocast:
@@ -83,6 +83,11 @@ def is_autocast_available(device_type: str) -> bool:
     """False for any device."""
     backend.device(device_type)
     return False
+
+
+def is_autocast_enabled(device_type: str = "cuda") -> bool:
+    """False for any device."""
+    return is_autocast_available(device_type)
 
 
 def custom_fwd(fwd: Any = None, *, device_type: str = "cuda", cast_inputs: Any = None) -> Any:

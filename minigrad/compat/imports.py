@@ -21,7 +21,11 @@ from minigrad.tensor import Tensor
 
 ROOTS = {"torch": "minigrad", "torchvision": "minigrad.vision"}
 VERSIONS = {"torch": version.__version__, "torchvision": version.vision}
-ELSEWHERE = {"torch.cuda.amp": "minigrad.compat.cuda_amp", "safetensors.torch": "minigrad.safetensors"}
+ELSEWHERE = {
+    "torch.cuda.amp": "minigrad.compat.cuda_amp",
+    "torch.autograd.variable": "minigrad.autograd.old_variable",
+    "safetensors.torch": "minigrad.safetensors",
+}
 TORCH_NAMES = {Tensor: "torch", Parameter: "torch.nn.parameter"}  # where torch has these: `print(type(x))` shows it
 IMPORT_FROM = opcode.opmap["IMPORT_FROM"]
 

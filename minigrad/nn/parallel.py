@@ -10,7 +10,7 @@ from minigrad import backend, cuda
 from minigrad.autograd.variable import Variable
 from minigrad.nn.module import Module
 
-__all__ = ["DataParallel", "data_parallel"]
+__all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
 
 
 class DataParallel(Module):
@@ -38,6 +38,13 @@ class DataParallel(Module):
         if not self.device_ids:
             return self.module(*inputs, **kwargs)
         return _call_on(self.src_device_obj, self.module, inputs, kwargs)
+
+
+class DistributedDataParallel(Module):
+    """Training in several processes, which minigrad does not do; a script may ask whether a module is one of these."""
+
+    def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:
+        raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
 
 
 def data_parallel(
