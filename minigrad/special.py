@@ -2,11 +2,11 @@
 
 from minigrad.ops.elementwise import erf, erfc, erfinv, exp2, expm1, log1p, logit, sinc, xlogy
 from minigrad.ops.elementwise import sigmoid as expit
+from minigrad.ops.layers.softmax import log_softmax, softmax
 from minigrad.ops.reduce import logsumexp
 from minigrad.ops.rounding import round
 from minigrad.ops.sampling import igamma as gammainc
 from minigrad.ops.sampling import igammac as gammaincc
-from minigrad.ops.softmax import log_softmax, softmax
 from minigrad.ops.special import digamma, i0, polygamma
 from minigrad.ops.special import digamma as psi
 from minigrad.ops.special import lgamma as gammaln

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad
-from minigrad.ops.products import cheapest
+from minigrad.ops.linalg.products import cheapest
 from tests.lockstep import Raised, same
 
 # eye, one (all ones, so singular), wide, batch (eye, one), big, nan and v (a vector) are float64.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad
 from minigrad.kernels.recurrent import GATES, STATES, Layer
-from minigrad.ops.recurrent import composed, recurrent_layer
+from minigrad.ops.layers.recurrent import composed, recurrent_layer
 from minigrad.testing import assert_close
 from tests.lockstep import same
 

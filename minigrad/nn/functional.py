@@ -11,8 +11,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.ops import activation
-from minigrad.ops.activation import (
+from minigrad.ops.arithmetic import div
+from minigrad.ops.elementwise import sigmoid, tanh
+from minigrad.ops.extrema import clamp_min
+from minigrad.ops.inplace import in_place
+from minigrad.ops.layers import activation
+from minigrad.ops.layers.activation import (
     gelu,
     hardshrink,
     logsigmoid,
@@ -21,7 +25,7 @@ from minigrad.ops.activation import (
     softsign,
     tanhshrink,
 )
-from minigrad.ops.adaptive_pool import (
+from minigrad.ops.layers.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -31,15 +35,10 @@ from minigrad.ops.adaptive_pool import (
     fractional_max_pool2d,
     fractional_max_pool3d,
 )
-from minigrad.ops.affine import linear
-from minigrad.ops.arithmetic import div
-from minigrad.ops.attention import scaled_dot_product_attention
-from minigrad.ops.classification import cross_entropy, nll_loss
-from minigrad.ops.columns import fold, unfold
-from minigrad.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from minigrad.ops.ctc import ctc_loss
-from minigrad.ops.distance import cosine_similarity, pairwise_distance, pdist
-from minigrad.ops.dropout import (
+from minigrad.ops.layers.attention import scaled_dot_product_attention
+from minigrad.ops.layers.columns import fold, unfold
+from minigrad.ops.layers.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from minigrad.ops.layers.dropout import (
     alpha_dropout,
     dropout,
     dropout1d,
@@ -47,44 +46,16 @@ from minigrad.ops.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
-from minigrad.ops.einsum import einsum
-from minigrad.ops.elementwise import sigmoid, tanh
-from minigrad.ops.embedding import embedding, one_hot
-from minigrad.ops.embedding_bag import embedding_bag
-from minigrad.ops.extrema import clamp_min
-from minigrad.ops.gated import glu, prelu, rrelu
-from minigrad.ops.grid import affine_grid, grid_sample
-from minigrad.ops.inplace import in_place
-from minigrad.ops.interpolate import interpolate, upsample, upsample_bilinear, upsample_nearest
-from minigrad.ops.likelihood import gaussian_nll_loss, poisson_nll_loss
-from minigrad.ops.linear_cross_entropy import linear_cross_entropy
-from minigrad.ops.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    smooth_l1_loss,
-)
-from minigrad.ops.margin import (
-    cosine_embedding_loss,
-    hinge_embedding_loss,
-    margin_ranking_loss,
-    multi_margin_loss,
-    multilabel_margin_loss,
-    multilabel_soft_margin_loss,
-    soft_margin_loss,
-    triplet_margin_loss,
-    triplet_margin_with_distance_loss,
-)
-from minigrad.ops.multihead import multi_head_attention_forward
-from minigrad.ops.native_norm import local_response_norm
-from minigrad.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from minigrad.ops.norms import norm
-from minigrad.ops.pad import pad
-from minigrad.ops.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from minigrad.ops.pool import (
+from minigrad.ops.layers.embedding import embedding, one_hot
+from minigrad.ops.layers.embedding_bag import embedding_bag
+from minigrad.ops.layers.gated import glu, prelu, rrelu
+from minigrad.ops.layers.grid import affine_grid, grid_sample
+from minigrad.ops.layers.interpolate import interpolate, upsample, upsample_bilinear, upsample_nearest
+from minigrad.ops.layers.multihead import multi_head_attention_forward
+from minigrad.ops.layers.native_norm import local_response_norm
+from minigrad.ops.layers.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from minigrad.ops.layers.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from minigrad.ops.layers.pool import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -95,8 +66,37 @@ from minigrad.ops.pool import (
     max_pool2d,
     max_pool3d,
 )
-from minigrad.ops.softmax import log_softmax, softmax, softmin
-from minigrad.ops.unpool import max_unpool1d, max_unpool2d, max_unpool3d
+from minigrad.ops.layers.softmax import log_softmax, softmax, softmin
+from minigrad.ops.layers.unpool import max_unpool1d, max_unpool2d, max_unpool3d
+from minigrad.ops.linalg.affine import linear
+from minigrad.ops.linalg.distance import cosine_similarity, pairwise_distance, pdist
+from minigrad.ops.linalg.einsum import einsum
+from minigrad.ops.linalg.norms import norm
+from minigrad.ops.losses.classification import cross_entropy, nll_loss
+from minigrad.ops.losses.ctc import ctc_loss
+from minigrad.ops.losses.elementwise import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
+from minigrad.ops.losses.likelihood import gaussian_nll_loss, poisson_nll_loss
+from minigrad.ops.losses.linear_cross_entropy import linear_cross_entropy
+from minigrad.ops.losses.margin import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from minigrad.ops.pad import pad
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",

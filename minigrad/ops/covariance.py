@@ -9,7 +9,7 @@ from minigrad.autograd.trace import warn
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.extrema import clamp
 from minigrad.ops.forms import forms
-from minigrad.ops.linalg import matmul
+from minigrad.ops.linalg.matmul import matmul
 from minigrad.ops.reduce import sum
 from minigrad.ops.shape import diagonal, reshape, squeeze, transpose, unsqueeze
 

@@ -15,9 +15,9 @@ from minigrad.ops.compare import NUMBERS, where
 from minigrad.ops.elementwise import exp2
 from minigrad.ops.forms import forms
 from minigrad.ops.inplace import in_place
+from minigrad.ops.layers.windows import need_tensor
 from minigrad.ops.return_types import return_type
 from minigrad.ops.rounding import no_slope
-from minigrad.ops.windows import need_tensor
 
 __all__ = ["angle", "copysign", "float_power", "frexp", "ldexp", "logaddexp2", "nextafter"]
 

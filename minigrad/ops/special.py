@@ -17,11 +17,11 @@ from minigrad.ops.checks import not_implemented
 from minigrad.ops.compare import NUMBERS, where
 from minigrad.ops.elementwise import erfc, exp, log
 from minigrad.ops.forms import forms
+from minigrad.ops.layers.windows import need_tensor
 from minigrad.ops.ranges import arange
 from minigrad.ops.reduce import sum
 from minigrad.ops.rounding import sign
 from minigrad.ops.shape import unsqueeze
-from minigrad.ops.windows import need_tensor
 
 __all__ = ["digamma", "i0", "lgamma", "mvlgamma", "polygamma"]
 

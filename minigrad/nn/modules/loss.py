@@ -8,8 +8,8 @@ from typing import Any
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.nn.modules.linear import Linear
-from minigrad.ops.linear_cross_entropy import LinearCrossEntropyOptions
-from minigrad.ops.loss import reduction_by
+from minigrad.ops.losses.elementwise import reduction_by
+from minigrad.ops.losses.linear_cross_entropy import LinearCrossEntropyOptions
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HuberLoss", "KLDivLoss",

@@ -1,4 +1,4 @@
-"""Losses with a margin as modules; what they compute is said in `minigrad.ops.margin`."""
+"""Losses with a margin as modules; what they compute is said in `minigrad.ops.losses.margin`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from minigrad.nn.parameter import Parameter
 from minigrad.nn.utils.rnn import PackedSequence
 from minigrad.ops import create
 from minigrad.ops.join import cat, stack
-from minigrad.ops.recurrent import State, recurrent_layer
+from minigrad.ops.layers.recurrent import State, recurrent_layer
 from minigrad.ops.slices import index_select
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]

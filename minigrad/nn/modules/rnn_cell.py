@@ -11,7 +11,7 @@ from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
 from minigrad.ops import create
-from minigrad.ops.recurrent import CELLS
+from minigrad.ops.layers.recurrent import CELLS
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 

@@ -25,7 +25,7 @@ from minigrad.nn.modules.normalization import LayerNorm
 from minigrad.ops import create
 from minigrad.ops.arrange import triu
 from minigrad.ops.compare import masked_fill
-from minigrad.ops.multihead import additive_mask
+from minigrad.ops.layers.multihead import additive_mask
 
 __all__ = [
     "Transformer",

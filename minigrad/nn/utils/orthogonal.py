@@ -13,7 +13,7 @@ from minigrad.nn.module import Module
 from minigrad.ops.compare import allclose
 from minigrad.ops.create import zeros_like
 from minigrad.ops.join import cat
-from minigrad.ops.matrix_exp import matrix_exp
+from minigrad.ops.linalg.matrix_exp import matrix_exp
 from minigrad.ops.random import randn
 from minigrad.ops.ranges import eye
 

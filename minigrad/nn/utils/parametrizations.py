@@ -12,7 +12,7 @@ from minigrad.nn.utils.orthogonal import MAPS, _Orthogonal
 from minigrad.nn.utils.parametrize import register_parametrization
 from minigrad.nn.utils.spectral_norm import as_matrix, output_dim, random_direction
 from minigrad.nn.utils.weight_norm import norm_except_dim, normalized
-from minigrad.ops.linalg import dot, mv
+from minigrad.ops.linalg.matmul import dot, mv
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 

@@ -12,7 +12,7 @@ from minigrad.autograd.mode import no_grad
 from minigrad.nn import functional as F
 from minigrad.nn.modules.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minigrad.nn.parameter import Parameter, is_lazy
-from minigrad.ops.linalg import dot, mv
+from minigrad.ops.linalg.matmul import dot, mv
 
 
 def output_dim(module: Any) -> int:

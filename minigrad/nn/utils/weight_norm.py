@@ -9,7 +9,7 @@ import warnings
 from typing import Any
 
 from minigrad.nn.parameter import Parameter, is_lazy
-from minigrad.ops.norms import norm
+from minigrad.ops.linalg.norms import norm
 
 
 def norm_except_dim(v: Any, pow: float = 2, dim: int = 0) -> Any:

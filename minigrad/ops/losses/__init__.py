@@ -1,0 +1,1 @@
+"""What is minimised: losses, by what they compare."""
