@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad
-from minigrad.kernels.compiled import compiled
+from minigrad.kernels.loops import compiled
 from minigrad.optim import fused
 from minigrad.optim.loop import CHUNK
 

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from minigrad.backend import Array
-from minigrad.kernels.compiled import compiled
+from minigrad.kernels.loops import compiled
 
 
 def adam(
