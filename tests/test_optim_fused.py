@@ -61,6 +61,12 @@ def test_it_is_used_where_it_is_asked_for_and_for_large_arrays(monkeypatch):
     assert used == [large.size, 3]
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_nothing_is_updated_in_an_empty_parameter(amsgrad):
+    values = np.zeros(0, "float32")
+    assert all(a.size == 0 for a in steps("Adam", values, [values], fused=True, amsgrad=amsgrad)[:-1])
+
+
 def test_without_numba_nothing_is_missing(monkeypatch):
     monkeypatch.setattr(fused, "compiled", lambda loop: None)
     values = np.linspace(-1, 1, 12).astype("float32")

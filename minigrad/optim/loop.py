@@ -46,7 +46,7 @@ def count_up(count: Array) -> Any:
 def _wants_fused(p: Array, group: dict[str, Any]) -> bool:
     """True if a compiled loop should be used if there is one: where asked for, or for large arrays if not refused."""
     wanted = group.get("fused")
-    return p.nbytes >= CHUNK if wanted is None else bool(wanted)
+    return p.nbytes >= CHUNK if wanted is None else bool(wanted) and p.size > 0
 
 
 def _update_flat(
