@@ -328,9 +328,9 @@ def get_default_device() -> device:
     return default_device.where or CPU
 
 
-def set_default_device(where: Any) -> None:
+def set_default_device(device: Any) -> None:
     """Make tensors that name no device there; None is the CPU."""
-    target = None if where is None else canonical(where)
+    target = None if device is None else canonical(device)
     default_device.where = None if target == CPU else target
 
 

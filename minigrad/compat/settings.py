@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from minigrad import backend
 from minigrad.autograd.trace import warn
+from minigrad.backend import get_default_device, set_default_device
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
@@ -66,16 +66,6 @@ def set_num_interop_threads(threads: int) -> None:
     """Accepted: operations run one after the other."""
     if threads < 1:
         raise RuntimeError("set_num_interop_threads expects a positive integer")
-
-
-def get_default_device() -> backend.device:
-    """Where tensors are made that name no device."""
-    return backend.get_default_device()
-
-
-def set_default_device(device: Any) -> None:
-    """Make tensors that name no device on this one; None is the CPU."""
-    backend.set_default_device(device)
 
 
 def get_float32_matmul_precision() -> str:
