@@ -7,24 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad import ops
-from minigrad.distributions import constraints
-from minigrad.distributions.distribution import Scalar
+from minigrad.distributions.distribution import LocScale
 
 __all__ = ["Cauchy"]
 
 
-class Cauchy(Scalar):
+class Cauchy(LocScale):
     """Density 1 / (pi scale (1 + ((x - loc) / scale)**2)); it has no mean."""
-
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
-
-    loc: Any
-    scale: Any
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self._set(validate_args, loc=loc, scale=scale)
 
     mode = property(lambda self: self.loc)
 

@@ -195,6 +195,20 @@ class Scalar(Distribution):
         )
 
 
+class LocScale(Scalar):
+    """A distribution of real numbers, shifted by `loc` and stretched by `scale`."""
+
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
+    has_rsample = True
+
+    loc: Any
+    scale: Any
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self._set(validate_args, loc=loc, scale=scale)
+
+
 class WithLogits(Distribution):
     """A distribution given by either `probs` or `logits`; the other is computed when asked for."""
 

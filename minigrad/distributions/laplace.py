@@ -6,25 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad import ops
-from minigrad.distributions import constraints
-from minigrad.distributions.distribution import Scalar
+from minigrad.distributions.distribution import LocScale
 from minigrad.dtypes import finfo
 
 __all__ = ["Laplace"]
 
 
-class Laplace(Scalar):
+class Laplace(LocScale):
     """Density exp(-|x - loc| / scale) / (2 scale)."""
-
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
-
-    loc: Any
-    scale: Any
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self._set(validate_args, loc=loc, scale=scale)
 
     mean = mode = property(lambda self: self.loc)
     variance = property(lambda self: 2 * self.scale.pow(2))

@@ -8,8 +8,7 @@ from typing import Any
 
 from minigrad import ops
 from minigrad.autograd.mode import no_grad
-from minigrad.distributions import constraints
-from minigrad.distributions.distribution import Scalar
+from minigrad.distributions.distribution import LocScale
 
 __all__ = ["Normal"]
 
@@ -19,18 +18,8 @@ def standard_normal(shape: Sequence[int], like: Any) -> Any:
     return ops.empty(shape, dtype=like.dtype, device=like.device).normal_()
 
 
-class Normal(Scalar):
+class Normal(LocScale):
     """Density exp(-((x - loc) / scale)**2 / 2) / (scale sqrt(2 pi))."""
-
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
-
-    loc: Any
-    scale: Any
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self._set(validate_args, loc=loc, scale=scale)
 
     mean = mode = property(lambda self: self.loc)
     stddev = property(lambda self: self.scale)
