@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 import minigrad
+from tests import shrink
 from tests.lockstep import Raised, attempt
 
 # What is known to differ, as patterns of a mismatch's text: a program that meets one of these ends there.
@@ -296,20 +297,14 @@ def without(program: Sequence[str], i: int, n: int = 1) -> list[str]:
 
 
 def shortest(program: Sequence[str], like: Mismatch) -> list[str]:
-    """Leave out lines, as many as can be, while a mismatch of the same kind, excused or not as it was, stays."""
-    lines, n, excused = list(program), len(program), excuse(program, like)
-    while n:
-        before = len(lines)
-        for i in range(len(lines) - n, -1, -n):
-            fewer = without(lines, i, n)
-            mismatch = difference(fewer)
-            if mismatch is not None and mismatch.kind == like.kind and excuse(fewer, mismatch) == excused:
-                lines = fewer
-        if n > 1:
-            n //= 2
-        elif len(lines) == before:
-            break
-    return lines
+    """The shortest program found with a mismatch of the same kind, excused or not as it was."""
+    excused = excuse(program, like)
+
+    def stays(fewer: list[str]) -> bool:
+        mismatch = difference(fewer)
+        return mismatch is not None and mismatch.kind == like.kind and excuse(fewer, mismatch) == excused
+
+    return shrink.shortest(program, stays, without)
 
 
 def script(program: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 import minigrad
+from tests import shrink
 from tests.lockstep import Raised, attempt
 
 # What is known to differ, as patterns of a mismatch's text: a program that meets one of these ends there.
@@ -260,20 +261,13 @@ def difference(program: Sequence[str], modules: Sequence[ModuleType] = (torch, m
 
 
 def shortest(program: Sequence[str], like: Mismatch) -> list[str]:
-    """Leave out lines, as many as can be, while a mismatch of the same kind, not excused, stays."""
-    lines, n = list(program), len(program)
-    while n:
-        before = len(lines)
-        for i in range(len(lines) - n, -1, -n):
-            fewer = lines[:i] + lines[i + n :]
-            mismatch = difference(fewer)
-            if mismatch is not None and mismatch.kind == like.kind and not excuse(mismatch):
-                lines = fewer
-        if n > 1:
-            n //= 2
-        elif len(lines) == before:
-            break
-    return lines
+    """The shortest program found with a mismatch of the same kind, not excused."""
+
+    def stays(fewer: list[str]) -> bool:
+        mismatch = difference(fewer)
+        return mismatch is not None and mismatch.kind == like.kind and not excuse(mismatch)
+
+    return shrink.shortest(program, stays, lambda lines, i, n: lines[:i] + lines[i + n :])
 
 
 def script(program: Sequence[str]) -> str:
