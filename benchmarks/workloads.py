@@ -65,17 +65,54 @@ def fashion_mlp_adam(T: Any) -> Step:
     return _step(model, T.nn.CrossEntropyLoss(), T.optim.Adam(model.parameters()), *_images(T, 64, 784))
 
 
-def lenet(T: Any) -> Step:
-    """The CIFAR LeNet (3x32x32), batch 64, cross-entropy, SGD with momentum."""
+def _lenet(T: Any) -> Any:
     nn = T.nn
-    model = nn.Sequential(
+    return nn.Sequential(
         nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2, 2),
         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2, 2),
         nn.Flatten(),
         nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
     )  # fmt: skip
+
+
+def lenet(T: Any) -> Step:
+    """The CIFAR LeNet (3x32x32), batch 64, cross-entropy, SGD with momentum."""
+    model = _lenet(T)
     optimizer = T.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-    return _step(model, nn.CrossEntropyLoss(), optimizer, *_images(T, 64, 3, 32, 32))
+    return _step(model, T.nn.CrossEntropyLoss(), optimizer, *_images(T, 64, 3, 32, 32))
+
+
+def lenet_adam(T: Any) -> Step:
+    """The CIFAR LeNet (3x32x32), batch 64, cross-entropy, Adam."""
+    model = _lenet(T)
+    return _step(model, T.nn.CrossEntropyLoss(), T.optim.Adam(model.parameters(), lr=1e-3), *_images(T, 64, 3, 32, 32))
+
+
+def resnet18(T: Any) -> Step:
+    """ResNet-18 as it is trained on CIFAR (a 3x3 stem, no pooling before the end), batch 32, SGD with momentum."""
+    nn = T.nn
+
+    def conv(a: int, b: int, size: int, stride: int = 1) -> list[Any]:
+        return [nn.Conv2d(a, b, size, stride, size // 2, bias=False), nn.BatchNorm2d(b)]
+
+    class Block(nn.Module):
+        def __init__(self, a: int, b: int, stride: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(*conv(a, b, 3, stride), nn.ReLU(), *conv(b, b, 3))
+            self.shortcut = nn.Sequential(*conv(a, b, 1, stride)) if stride > 1 else nn.Identity()
+            self.relu = nn.ReLU()
+
+        def forward(self, x: Any) -> Any:
+            return self.relu(self.body(x) + self.shortcut(x))
+
+    widths = (64, 64, 128, 256, 512)
+    stages = [[Block(a, b, 1 if a == b else 2), Block(b, b, 1)] for a, b in pairwise(widths)]
+    model = nn.Sequential(
+        *conv(3, 64, 3), nn.ReLU(), *[block for stage in stages for block in stage],
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10),
+    )  # fmt: skip
+    optimizer = T.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    return _step(model, nn.CrossEntropyLoss(), optimizer, *_images(T, 32, 3, 32, 32))
 
 
 def bilstm(T: Any) -> Step:
@@ -159,6 +196,8 @@ WORKLOADS: dict[str, Callable[[Any], Step]] = {
     "fashion-mlp": fashion_mlp,
     "fashion-mlp-adam": fashion_mlp_adam,
     "lenet": lenet,
+    "lenet-adam": lenet_adam,
+    "resnet18": resnet18,
     "bilstm": bilstm,
     "char-transformer": char_transformer,
     "adam-4M": adam,
