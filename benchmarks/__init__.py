@@ -1,1 +1,1 @@
-"""Timing minigrad beside torch: `python -m benchmarks`."""
+"""Timing minigrad beside torch and other engines: `minigrad bench`."""

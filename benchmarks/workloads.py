@@ -1,91 +1,101 @@
 """Whole training steps of the tutorials' networks, written once against torch's API.
 
-Each workload takes the library as `T` and returns a function that does one step: zero_grad, forward, backward and the
-optimizer's update (`adam` the last alone).
+Each workload takes the library as `T` and returns a step: zero_grad, forward, backward and the optimizer's update
+(`adam` the last alone). Those that are a chain of layers are declared as a `Chain`, so that engines with other APIs can
+be given the same network, parameters and data (`other_engines.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-Step = Callable[[], Any]
+Step = Callable[[], Any]  # does one step and returns its loss
 
 
-def _images(T: Any, *shape: int, classes: int = 10) -> tuple[Any, Any]:
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=shape).astype("float32")
-    return T.from_numpy(x), T.from_numpy(rng.integers(0, classes, shape[0]))
+class Training:
+    """One training step. `forward` is an attribute, so that it can be compiled."""
 
+    def __init__(self, model: Any, criterion: Any, optimizer: Any, x: Any, y: Any) -> None:
+        self.forward = lambda x, y: criterion(model(x), y)
+        self.optimizer, self.x, self.y = optimizer, x, y
 
-def _step(model: Any, criterion: Any, optimizer: Any, x: Any, y: Any) -> Step:
-    def step() -> Any:
-        optimizer.zero_grad()
-        loss = criterion(model(x), y)
+    def __call__(self) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.forward(self.x, self.y)
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
         return loss
 
-    return step
+
+@dataclass(frozen=True)
+class Chain:
+    """Layers one after another, by torch's names for them, with how they are trained."""
+
+    layers: tuple[tuple[Any, ...], ...]  # ("Linear", 784, 128), ("ReLU",)
+    shape: tuple[int, ...]  # of the input, with its batch
+    optimizer: tuple[str, dict[str, float]]  # "SGD", {"lr": 0.1}
+    loss: str = "CrossEntropyLoss"
+
+    def __call__(self, T: Any) -> Training:
+        model = T.nn.Sequential(*[getattr(T.nn, name)(*sizes) for name, *sizes in self.layers])
+        model.load_state_dict(dict(zip(model.state_dict(), map(T.from_numpy, self.parameters()), strict=True)))
+        name, settings = self.optimizer
+        optimizer = getattr(T.optim, name)(model.parameters(), **settings)
+        return Training(model, getattr(T.nn, self.loss)(), optimizer, *map(T.from_numpy, self.data()))
+
+    def parameters(self) -> Iterator[np.ndarray]:
+        """Weight and bias of each layer that has them, uniform within 1 / sqrt(fan in)."""
+        rng = np.random.default_rng(1)
+        for name, *sizes in self.layers:
+            if name in ("Linear", "Conv2d"):
+                inputs, outputs, *kernel = sizes
+                shape = (outputs, inputs, *kernel * 2)
+                bound = np.prod(shape[1:]) ** -0.5
+                yield rng.uniform(-bound, bound, shape).astype("float32")
+                yield rng.uniform(-bound, bound, outputs).astype("float32")
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """A batch of noise, with ten classes or, for the squared error, with one real target each."""
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=self.shape).astype("float32")
+        if self.loss == "MSELoss":
+            return x, rng.normal(size=(len(x), 1)).astype("float32")
+        return x, rng.integers(0, 10, len(x))
 
 
-def linear_regression(T: Any) -> Step:
-    """Linear(2, 1), batch 10, mean squared error, SGD."""
-    rng = np.random.default_rng(0)
-    x, y = (T.from_numpy(rng.normal(size=(10, n)).astype("float32")) for n in (2, 1))
-    model = T.nn.Linear(2, 1)
-    return _step(model, T.nn.MSELoss(), T.optim.SGD(model.parameters(), lr=0.03), x, y)
-
-
-def _perceptron(T: Any, *widths: int) -> Any:
-    layers: list[Any] = []
+def perceptron(*widths: int, batch: int, optimizer: tuple[str, dict[str, float]]) -> Chain:
+    """Linear layers with ReLU between them, and cross-entropy."""
+    layers: list[tuple[Any, ...]] = []
     for a, b in pairwise(widths):
-        layers += [T.nn.Linear(a, b), T.nn.ReLU()]
-    return T.nn.Sequential(*layers[:-1])
+        layers += [("Linear", a, b), ("ReLU",)]
+    return Chain(tuple(layers[:-1]), (batch, widths[0]), optimizer)
 
 
-def mnist_mlp(T: Any) -> Step:
-    """784-128-64-10 with ReLU, batch 64, cross-entropy, SGD."""
-    model = _perceptron(T, 784, 128, 64, 10)
-    return _step(model, T.nn.CrossEntropyLoss(), T.optim.SGD(model.parameters(), lr=0.003), *_images(T, 64, 784))
+# Linear(2, 1), batch 10, mean squared error, SGD.
+linear_regression = Chain((("Linear", 2, 1),), (10, 2), ("SGD", {"lr": 0.03}), "MSELoss")
 
+# 784-128-64-10 and 784-512-512-10 with ReLU, batch 64.
+mnist_mlp = perceptron(784, 128, 64, 10, batch=64, optimizer=("SGD", {"lr": 0.003}))
+fashion_mlp = perceptron(784, 512, 512, 10, batch=64, optimizer=("SGD", {"lr": 1e-3}))
+fashion_mlp_adam = perceptron(784, 512, 512, 10, batch=64, optimizer=("Adam", {"lr": 1e-3}))
 
-def fashion_mlp(T: Any) -> Step:
-    """784-512-512-10 with ReLU, batch 64, cross-entropy, SGD."""
-    model = _perceptron(T, 784, 512, 512, 10)
-    return _step(model, T.nn.CrossEntropyLoss(), T.optim.SGD(model.parameters(), lr=1e-3), *_images(T, 64, 784))
-
-
-def fashion_mlp_adam(T: Any) -> Step:
-    """784-512-512-10 with ReLU, batch 64, cross-entropy, Adam."""
-    model = _perceptron(T, 784, 512, 512, 10)
-    return _step(model, T.nn.CrossEntropyLoss(), T.optim.Adam(model.parameters()), *_images(T, 64, 784))
-
-
-def _lenet(T: Any) -> Any:
-    nn = T.nn
-    return nn.Sequential(
-        nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2, 2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2, 2),
-        nn.Flatten(),
-        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
-    )  # fmt: skip
-
-
-def lenet(T: Any) -> Step:
-    """The CIFAR LeNet (3x32x32), batch 64, cross-entropy, SGD with momentum."""
-    model = _lenet(T)
-    optimizer = T.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-    return _step(model, T.nn.CrossEntropyLoss(), optimizer, *_images(T, 64, 3, 32, 32))
-
-
-def lenet_adam(T: Any) -> Step:
-    """The CIFAR LeNet (3x32x32), batch 64, cross-entropy, Adam."""
-    model = _lenet(T)
-    return _step(model, T.nn.CrossEntropyLoss(), T.optim.Adam(model.parameters(), lr=1e-3), *_images(T, 64, 3, 32, 32))
+# The CIFAR LeNet (3x32x32), batch 64.
+_lenet = partial(
+    Chain,
+    (
+        ("Conv2d", 3, 6, 5), ("ReLU",), ("MaxPool2d", 2), ("Conv2d", 6, 16, 5), ("ReLU",), ("MaxPool2d", 2),
+        ("Flatten",), ("Linear", 400, 120), ("ReLU",), ("Linear", 120, 84), ("ReLU",), ("Linear", 84, 10),
+    ),
+    (64, 3, 32, 32),
+)  # fmt: skip
+lenet = _lenet(("SGD", {"lr": 1e-3, "momentum": 0.9}))
+lenet_adam = _lenet(("Adam", {"lr": 1e-3}))
 
 
 def resnet18(T: Any) -> Step:
@@ -111,8 +121,9 @@ def resnet18(T: Any) -> Step:
         *conv(3, 64, 3), nn.ReLU(), *[block for stage in stages for block in stage],
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10),
     )  # fmt: skip
-    optimizer = T.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    return _step(model, nn.CrossEntropyLoss(), optimizer, *_images(T, 32, 3, 32, 32))
+    optimizer, rng = T.optim.SGD(model.parameters(), lr=0.01, momentum=0.9), np.random.default_rng(0)
+    x = T.from_numpy(rng.normal(size=(32, 3, 32, 32)).astype("float32"))
+    return Training(model, nn.CrossEntropyLoss(), optimizer, x, T.from_numpy(rng.integers(0, 10, 32)))
 
 
 def bilstm(T: Any) -> Step:
@@ -138,7 +149,7 @@ def bilstm(T: Any) -> Step:
     model, rng = Classifier(), np.random.default_rng(0)
     x = T.from_numpy(rng.integers(0, 10_000, (100, 25)))
     y = T.from_numpy(rng.integers(0, 2, (100, 1)).astype("float32"))
-    return _step(model, nn.BCEWithLogitsLoss(), T.optim.Adam(model.parameters()), x, y)
+    return Training(model, nn.BCEWithLogitsLoss(), T.optim.Adam(model.parameters()), x, y)
 
 
 def char_transformer(T: Any) -> Step:
@@ -174,7 +185,7 @@ def char_transformer(T: Any) -> Step:
 
     model, rng = Transformer(), np.random.default_rng(0)
     x, y = (T.from_numpy(rng.integers(0, characters, shape)) for shape in ((batch, context), batch * context))
-    return _step(model, nn.CrossEntropyLoss(), T.optim.AdamW(model.parameters(), lr=3e-4), x, y)
+    return Training(model, nn.CrossEntropyLoss(), T.optim.AdamW(model.parameters(), lr=3e-4), x, y)
 
 
 def adam(T: Any) -> Step:

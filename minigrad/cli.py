@@ -1,14 +1,16 @@
 """The command `minigrad`: `run` a PyTorch script, `train` a network of the tutorials, `compare` its training with
-torch's."""
+torch's, `bench` to time it beside torch."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import math
 import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import minigrad
 from minigrad import serialization
@@ -69,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         add("--seed", type=int, default=defaults.seed, help="default: %(default)s")
         if name == "train":
             add("--checkpoint", default="checkpoint.pt", help="where to save the trained state; default: %(default)s")
+    # Its options are those of benchmarks/, so none is one here.
+    bench = commands.add_parser("bench", help="time it beside torch and others", add_help=False, prefix_chars="\0")
+    bench.set_defaults(run=_bench)
+    bench.add_argument("arguments", nargs="*")
     return parser
 
 
@@ -162,6 +168,16 @@ def _compare(options: argparse.Namespace) -> None:
             epoch += 1
         else:
             _bar(epoch, report, len(data.train[0]))
+
+
+def _bench(options: argparse.Namespace) -> None:
+    """Hand over to the folder `benchmarks`: in a checkout beside this package, in an installed one within it."""
+    package = Path(minigrad.__file__).resolve().parent
+    for folder in (package / "bench", package.parent):
+        if (folder / "benchmarks" / "cli.py").is_file():
+            sys.path.insert(0, str(folder))
+            return importlib.import_module("benchmarks.cli").main(options.arguments)
+    raise ModuleNotFoundError("this installation lacks the folder `benchmarks`; run it in a checkout")
 
 
 def _how(settings: Settings) -> str:

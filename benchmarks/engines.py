@@ -1,0 +1,75 @@
+"""The engines that can be timed: what each needs, and how it is given a workload."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import other_engines
+from benchmarks.workloads import Chain, Step, Training
+
+Workload = Callable[[Any], Step]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`package` is what is imported and installed; `program` what it compiles with."""
+
+    package: str
+    start: Callable[[Engine, Workload, int], Step]
+    program: str = ""
+
+    def missing(self) -> str:
+        """What must be installed before it runs; '' if nothing."""
+        if importlib.util.find_spec(self.package) is None:
+            return f"not installed (pip install {self.package})"
+        if self.program and not shutil.which(self.program):
+            return f"it compiles with {self.program}, which is not installed"
+        return ""
+
+
+def _torch_api(engine: Engine, workload: Workload, threads: int) -> Step:
+    T = importlib.import_module(engine.package)
+    if engine.package == "torch":
+        T.set_num_threads(threads)
+    T.manual_seed(0)
+    return workload(T)
+
+
+def _compiled(engine: Engine, workload: Workload, threads: int) -> Step:
+    """Network and loss compiled, and with them their backward; the optimizer is torch's own."""
+    step = _torch_api(engine, workload, threads)
+    if not isinstance(step, Training):
+        raise NotImplementedError("nothing to compile")
+    step.forward = importlib.import_module("torch").compile(step.forward)
+    return step
+
+
+def _chain(build: Callable[[Chain], Step]) -> Callable[[Engine, Workload, int], Step]:
+    def start(engine: Engine, workload: Workload, threads: int) -> Step:
+        if not isinstance(workload, Chain):
+            raise NotImplementedError("not written for its API")
+        return build(workload)
+
+    return start
+
+
+ENGINES = {
+    "minigrad": Engine("minigrad", _torch_api),
+    "torch": Engine("torch", _torch_api),  # eager: what all are compared with
+    "torch.compile": Engine("torch", _compiled, os.environ.get("CXX", "g++")),
+    "jax": Engine("jax", _chain(other_engines.jax_step)),
+    "autograd": Engine("autograd", _chain(other_engines.autograd_step)),
+    "mygrad": Engine("mygrad", _chain(other_engines.mygrad_step)),
+    "tinygrad": Engine("tinygrad", _chain(other_engines.tinygrad_step), "clang"),
+}
+
+
+def may_run(name: str, workload: Workload) -> bool:
+    """False where it is plain, without a process being started, that the engine has no such workload."""
+    return ENGINES[name].start in (_torch_api, _compiled) or isinstance(workload, Chain)
