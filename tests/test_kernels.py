@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from minigrad.kernels import convolution, pooling
-from minigrad.kernels.convolution import Conv
+from minigrad.kernels.convolution_shapes import Conv, check
 from minigrad.kernels.pooling import Pool
 from reference import strict_cupy
 
@@ -60,7 +60,7 @@ def convolutions(draw, dtypes=floats):
     x_shape, w_shape = (draw(st.integers(0, 5)), groups * part, *sizes), (groups * each, part, *kernel)
     how = Conv(stride, padding, dilation, groups)
     random, dtype = np.random.default_rng(draw(seeds)), draw(dtypes)
-    shapes = (x_shape, w_shape, convolution.check(x_shape, w_shape, how))
+    shapes = (x_shape, w_shape, check(x_shape, w_shape, how))
     x, w, g = (strided(random.standard_normal(shape).astype(dtype), draw) for shape in shapes)
     return x, w, how, g
 
@@ -165,16 +165,16 @@ def test_conv_refuses_with_torchs_words(case):
     with pytest.raises(RuntimeError) as theirs:
         torch_conv(torch.ones(x_shape), torch.ones(w_shape), how, *map(torch.ones, bias))
     with pytest.raises(RuntimeError) as ours:
-        convolution.check(x_shape, w_shape, how, *bias)
+        check(x_shape, w_shape, how, *bias)
     assert first_line(ours) == first_line(theirs)
 
 
 def test_conv_refuses_what_torch_leaves_to_its_backends():
     """Without a kernel or without spatial dimensions torch's text depends on the backend, or speaks of its C++."""
     with pytest.raises(RuntimeError, match="kernel size should be greater than zero"):
-        convolution.check((2, 3, 8, 8), (4, 3, 0, 3), ONE)
+        check((2, 3, 8, 8), (4, 3, 0, 3), ONE)
     with pytest.raises(RuntimeError, match="weight should have at least three dimensions"):
-        convolution.check((2, 3), (4, 3), Conv((), (), (), 1))
+        check((2, 3), (4, 3), Conv((), (), (), 1))
 
 
 def first_line(error):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from minigrad.autograd.trace import warn
 from minigrad.backend import get_default_device, set_default_device
+from minigrad.kernels import threads as kernel
+from minigrad.kernels.threads import get_num_threads
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
@@ -25,32 +26,13 @@ def compile(model: Callable[..., Any] | None = None, **options: Any) -> Any:
     return (lambda function: function) if model is None else model
 
 
-def _pools() -> Any:
-    """threadpoolctl's view of the BLAS that NumPy uses, None without it."""
-    try:
-        import threadpoolctl
-    except ModuleNotFoundError:
-        return None
-    return threadpoolctl.ThreadpoolController().select(user_api="blas")
-
-
-def get_num_threads() -> int:
-    """How many threads a matrix product may use."""
-    pools = _pools()
-    counts = [library.num_threads for library in pools.lib_controllers] if pools is not None else []
-    return max(counts, default=int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
-
-
 def set_num_threads(threads: int) -> None:
-    """Let matrix products use so many threads; with a warning that nothing changes if threadpoolctl is missing."""
+    """Let operations use so many threads; with a warning that nothing changes if threadpoolctl is missing."""
     if not isinstance(threads, int):
         raise RuntimeError(f"set_num_threads expects an int, but got {type(threads).__name__}")
     if threads < 1:
         raise RuntimeError("set_num_threads expects a positive integer")
-    pools = _pools()
-    if pools is not None:
-        pools.limit(limits=threads)
-    elif threads != get_num_threads():
+    if not kernel.set_num_threads(threads):
         warn(
             f"set_num_threads({threads}) needs threadpoolctl: pip install 'minigrad-engine[fast]', or set "
             f"OMP_NUM_THREADS={threads} before the program starts"

@@ -12,10 +12,16 @@ from typing import Any
 
 
 @functools.cache
-def compiled(loop: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The loop as machine code, None without numba. Divisions by 0 give inf and nan, as in NumPy; nothing is fused."""
+def compiled(loop: Callable[..., Any], fast: bool = False) -> Any:
+    """The loop as machine code, None without numba. Divisions by 0 give inf and nan, as in NumPy.
+
+    Every operation is rounded as written; with `fast`, sums may be taken in another order, and a product with its sum
+    rounded once.
+    """
     try:
         import numba
     except ImportError:
         return None
-    return numba.njit(error_model="numpy", cache=True, nogil=True)(loop)
+    return numba.njit(
+        error_model="numpy", cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"} if fast else False
+    )(loop)

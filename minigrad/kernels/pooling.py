@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import backend
+from minigrad.kernels.loops import compiled
 from minigrad.kernels.windows import half_in_single, span, taps
 
 Array = Any
 Shape = tuple[int, ...]
+COMPILED = 1 << 12  # numbers from which a compiled loop pays
 Slices = list[tuple[int, tuple[Any, ...], tuple[Any, ...]]]
 
 
@@ -110,8 +112,12 @@ def _flat(counts: Shape, steps: Shape, offsets: Shape, sizes: Shape) -> np.ndarr
 @half_in_single
 def max_pool_backward(g: Array, indices: Array, n: int, x_shape: Shape, xp: ModuleType) -> Array:
     """The transpose of `max_pool_gather`: every g is added where its maximum stood."""
-    out = xp.zeros(x_shape, g.dtype)
-    backend.add_at(out.reshape(-1), _places(indices, n, x_shape, xp).reshape(-1), g.reshape(-1))
+    out, planes = xp.zeros(x_shape, g.dtype), math.prod(x_shape[:-n])
+    loop = compiled(add_to_planes) if xp is np and g.size >= COMPILED else None
+    if loop is not None:
+        loop(out.reshape(planes, -1), indices.reshape(planes, -1), np.ascontiguousarray(g).reshape(planes, -1))
+    else:
+        backend.add_at(out.reshape(-1), _places(indices, n, x_shape, xp).reshape(-1), g.reshape(-1))
     return out
 
 
@@ -132,6 +138,13 @@ def _places(indices: Array, n: int, x_shape: Shape, xp: ModuleType) -> Array:
     """Flat positions in a plane, the last n dimensions, as flat positions in all of x."""
     planes, plane = math.prod(x_shape[:-n]), math.prod(x_shape[-n:])
     return indices + (xp.arange(planes) * plane).reshape(*x_shape[:-n], *(1,) * n)
+
+
+def add_to_planes(out, indices, g):
+    """out[m, indices[m, i]] += g[m, i]."""
+    for m in range(len(g)):
+        for i in range(g.shape[1]):
+            out[m, indices[m, i]] += g[m, i]
 
 
 # -- average -----------------------------------------------------------------------------------------------------------

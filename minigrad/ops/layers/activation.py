@@ -37,7 +37,7 @@ def relu(input, *, xp):
 @Op(node="ThresholdBackwardBackward0")
 def relu_backward(input, output, *, xp):
     """The gradient of relu from the one that came in: it depends on relu's `output`, if only in steps."""
-    return xp.where(output <= 0, input.dtype.type(0), input)
+    return select(output <= 0, 0, input, xp)
 
 
 relu.derivative(input=lambda g, out: relu_backward(g, out))

@@ -11,7 +11,7 @@ from typing import Any
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
 from minigrad.kernels import convolution as kernel
-from minigrad.kernels.convolution import Conv
+from minigrad.kernels.convolution_shapes import Conv
 from minigrad.kernels.windows import span
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.dims import normalize_dim

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.kernels import convolution as kernel
-from minigrad.kernels.convolution import Conv
+from minigrad.kernels.convolution_shapes import Conv, check, check_transposed
 from minigrad.ops.checks import refuse_bool
 from minigrad.ops.layers.windows import need_tensor, per_dimension
 from minigrad.ops.pad import pad
@@ -35,7 +35,7 @@ def convolution(input, weight, bias, how: Conv, *, xp):
     if bias is None:
         return kernel.conv(input, weight, how, xp)
     if bias.shape != weight.shape[:1]:
-        kernel.check(input.shape, weight.shape, how, bias.shape)
+        check(input.shape, weight.shape, how, bias.shape)
     out = kernel.conv(input, weight, how, xp)
     out += bias.reshape(-1, *(1,) * (weight.ndim - 2))
     return out
@@ -159,7 +159,7 @@ def _transposed(
         raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
     how = Conv(per_dimension(stride, n), per_dimension(padding, n), per_dimension(dilation, n), groups)
     extra, bias_shape = per_dimension(output_padding, n), None if bias is None else bias.array.shape
-    shape = kernel.check_transposed(input.array.shape, weight.array.shape, how, extra, bias_shape)
+    shape = check_transposed(input.array.shape, weight.array.shape, how, extra, bias_shape)
     # Windows of zeros stand for output padding of a stride or more: else the output's convolution had more windows.
     windows = [e // s for e, s in zip(extra, how.stride)]
     if any(windows):

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from minigrad.backend import np
+from minigrad.kernels.threads import set_num_threads
 from minigrad.random import manual_seed
 from minigrad.utils.data._utils.fetch import Fetch, fetcher
 from minigrad.utils.data._utils.segments import Parcel, Sender, send
@@ -149,6 +150,7 @@ def _ended(index: Any) -> None:
 def _prepare(job: Job, number: int) -> None:
     """torch's seeds: base_seed + id for Python's and minigrad's generator, a hash of both for NumPy's."""
     global _info
+    set_num_threads(1)  # the cores are the workers', as in torch
     seed = job.base_seed + number
     random.seed(seed)
     manual_seed(seed)
