@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,75 +15,107 @@ from benchmarks import plots
 from benchmarks.engines import ENGINES
 from benchmarks.measure import BASE, grow, measure
 from benchmarks.page import write_page
-from benchmarks.report import header, line, machine, record, row
+from benchmarks.report import line, machine, record, table
 from benchmarks.suites import SUITES
 
-DEFAULT_ENGINES = ("minigrad", "torch")
-# In `--all`: the engines, whether at every number of threads or the first alone, rounds, and seconds of a measurement.
-ALL: dict[str, tuple[Sequence[str], bool, int, float]] = {
-    "steps": (tuple(ENGINES), True, 5, 0.3),
-    "scaling": (tuple(ENGINES), False, 3, 0.2),
-    "operations": (DEFAULT_ENGINES, False, 5, 0.1),
-    "loader": (DEFAULT_ENGINES, False, 5, 0.2),
-    "memory": (DEFAULT_ENGINES, False, 1, 10.0),
-}
+
+@dataclass(frozen=True)
+class Plan:
+    """How one suite is measured; `workloads` empty for all of them, `steps` of the memory suite alone."""
+
+    suite: str
+    engines: Sequence[str] = ("minigrad", "torch")
+    threads: Sequence[int] = (1,)
+    rounds: int = 7
+    seconds: float = 0.5
+    steps: int = 10_000
+    workloads: Sequence[str] = ()
+
+
+ALONE = {suite: Plan(suite, seconds=120 if suite == "memory" else 0.5) for suite in SUITES}
+ALL = [
+    Plan("steps", tuple(ENGINES), threads=(1, 2), rounds=5, seconds=0.3),
+    Plan("scaling", tuple(ENGINES), rounds=3, seconds=0.2),
+    Plan("operations", rounds=5, seconds=0.1),
+    Plan("loader", rounds=5, seconds=0.2),
+    Plan("memory", seconds=10),
+]
+ENGINE_NAMES = f"engines: {', '.join(ENGINES)}"
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(prog="minigrad bench", description=__doc__)
-    add = result.add_argument_group("what to measure (default: whole training steps)").add_argument
-    add("--operations", dest="suite", action="store_const", const="operations", help="single operations and layers")
-    add(
-        "--scaling",
-        dest="suite",
-        action="store_const",
-        const="scaling",
-        help="a perceptron over batch sizes and widths",
-    )
-    add("--memory", dest="suite", action="store_const", const="memory", help="growth over many steps, and the peak")
-    add("--loader", dest="suite", action="store_const", const="loader", help="DataLoaders, with and without workers")
-    add("--all", dest="suite", action="store_const", const="all", help="everything, and the page; some 20 minutes")
-    add(
-        "--page", dest="suite", action="store_const", const="page", help="nothing: only write the page of results again"
-    )
+    result = argparse.ArgumentParser(prog="minigrad bench", description=__doc__, epilog=ENGINE_NAMES)
+    add = result.add_argument_group("what to measure (whole training steps if nothing is chosen)").add_argument
+    for suite, text in {
+        "operations": "single operations and layers",
+        "scaling": "a perceptron over batch sizes and widths",
+        "memory": "growth over many steps, and the peak",
+        "loader": "DataLoaders, with and without workers",
+        "all": "everything, and the page of results, in some 20 minutes",
+        "page": "nothing: only write the page of results from the JSON files",
+    }.items():
+        add(f"--{suite}", dest="suite", action="store_const", const=suite, default="steps", help=text)
     add = result.add_argument
-    result.set_defaults(suite="steps")
-    add("--only", nargs="+", metavar="WORKLOAD", help="these of the suite")
-    add("--engines", nargs="+", choices=ENGINES, metavar="ENGINE", help="beside torch: %(choices)s; default: minigrad")
-    add("--threads", nargs="+", type=int, help="default: 1; with --all 1 and 2")
-    add("--rounds", type=int, help="default: 7")
-    add("--seconds", type=float, help="length of one measurement, default 0.5; with --memory of all steps, default 120")
-    add("--steps", type=int, default=10_000, help="of --memory; default: %(default)s")
+    add("--only", nargs="+", metavar="WORKLOAD", help="these workloads of the suite")
+    add("--engines", nargs="+", choices=ENGINES, metavar="ENGINE", help="these, and torch; default: minigrad, torch")
+    add("--threads", nargs="+", type=int, help="default: 1; with --all 1 and, for the steps, 2")
+    add("--rounds", type=int, help="how often every engine is measured; default: 7")
+    add("--seconds", type=float, help="of a measurement, default 0.5; of all steps together with --memory, default 120")
+    add("--steps", type=int, help="with --memory; default: 10000")
     add("--folder", type=Path, default=Path("benchmarks/results"), help="for what is written; default: %(default)s")
     return result
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; RuntimeError, OSError or ModuleNotFoundError where it cannot be done."""
+    start = time.perf_counter()
     p = parser()
     options = p.parse_args(arguments)
-    start = time.perf_counter()
-    if options.suite not in ("page", "all"):
+    given = {name: value for name in ("rounds", "seconds", "steps") if (value := getattr(options, name)) is not None}
+    if options.suite in ALONE:
         if unknown := set(options.only or ()) - set(SUITES[options.suite]):
             p.error(f"no {' or '.join(sorted(unknown))} in this suite; it has {', '.join(SUITES[options.suite])}")
-        seconds = options.seconds or (120.0 if options.suite == "memory" else 0.5)
-        engines = installed(options.engines or DEFAULT_ENGINES)
-        run(options, options.suite, engines, options.threads or [1], options.rounds or 7, seconds)
+        plan = replace(ALONE[options.suite], workloads=options.only or (), **given)
+        engines = options.engines or plan.engines
+        run(replace(plan, engines=engines, threads=options.threads or plan.threads), options.folder)
         return
-    if options.suite == "all":
-        engines = installed(options.engines or tuple(ENGINES))
-        threads = options.threads or [1, 2]
-        for suite, (wanted, every, rounds, seconds) in ALL.items():
-            own = [name for name in engines if name in wanted]
-            run(
-                options,
-                suite,
-                own,
-                threads if every else threads[:1],
-                options.rounds or rounds,
-                options.seconds or seconds,
-            )
+    for plan in ALL if options.suite == "all" else ():
+        engines = [name for name in options.engines or plan.engines if name in plan.engines]
+        threads = (options.threads or plan.threads)[: len(plan.threads)]
+        run(replace(plan, engines=engines, threads=threads, **given), options.folder)
     print(f"wrote {write_page(options.folder)}, after {(time.perf_counter() - start) / 60:.1f} minutes")
+
+
+def run(plan: Plan, folder: Path) -> None:
+    """Measure one suite, print its table, and write its JSON and plot."""
+    engines = installed(plan.engines)
+    if lacking := plots.missing():
+        print(f"without a plot: {lacking}")
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    names = table(plan.suite, [])[0]
+    print(line(names, names))
+    results: list[dict[str, Any]] = []
+    for threads in plan.threads:
+        for workload in plan.workloads or SUITES[plan.suite]:
+            new: list[Any]
+            if plan.suite == "memory":
+                new = grow(engines, workload, threads, plan.steps, plan.seconds)
+            else:
+                new = [measure(engines, plan.suite, workload, threads, plan.rounds, plan.seconds)]
+            dicts = [asdict(result) for result in new]
+            for cells in table(plan.suite, dicts)[1:]:
+                print(line(cells, names), flush=True)
+            results += dicts
+    settings = {"steps": plan.steps} if plan.suite == "memory" else {"rounds": plan.rounds}
+    saved = record(plan.suite, results, threads=list(plan.threads), **settings, seconds=plan.seconds)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{plan.suite}.json"
+    file.write_text(json.dumps(saved, indent=1) + "\n")
+    written = [file]
+    if plan.suite in plots.PLOTS and not lacking:
+        written.append(file.with_suffix(".png"))
+        plots.PLOTS[plan.suite](saved, written[-1])
+    print(f"wrote {' and '.join(map(str, written))}")
 
 
 def installed(wanted: Sequence[str]) -> list[str]:
@@ -94,43 +126,11 @@ def installed(wanted: Sequence[str]) -> list[str]:
             continue
         if reason := engine.missing():
             if name == BASE:
-                raise ModuleNotFoundError(f"torch, beside which all is timed, is {reason}")
+                raise ModuleNotFoundError(f"torch, with which all is compared, is {reason}")
             print(f"{name} is left out: {reason}")
         else:
             found.append(name)
     return found
-
-
-def run(
-    options: argparse.Namespace, suite: str, engines: list[str], threads: list[int], rounds: int, seconds: float
-) -> None:
-    """Measure one suite, print its table, and write its JSON and plot."""
-    if lacking := plots.missing():
-        print(f"without a plot: {lacking}")
-    print(", ".join(f"{key} {value}" for key, value in machine().items()))
-    names = header(suite, engines)
-    print(line(names, names))
-    results: list[dict[str, Any]] = []
-    for count in threads:
-        for workload in (options.only if options.only and options.suite == suite else None) or SUITES[suite]:
-            new: list[Any]
-            if suite == "memory":
-                new = grow(engines, workload, count, options.steps, seconds)
-            else:
-                new = [measure(engines, suite, workload, count, rounds, seconds)]
-            results += map(asdict, new)
-            for result in results[-len(new) :]:
-                print(line(row(result, engines), names), flush=True)
-    settings = {"steps": options.steps} if suite == "memory" else {"rounds": rounds}
-    saved = record(suite, results, threads=threads, **settings, seconds=seconds)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    file = options.folder / f"{suite}.json"
-    file.write_text(json.dumps(saved, indent=1) + "\n")
-    written = [file]
-    if suite in plots.PLOTS and not lacking:
-        written.append(file.with_suffix(".png"))
-        plots.PLOTS[suite](saved, written[-1])
-    print(f"wrote {' and '.join(map(str, written))}")
 
 
 def script() -> int:

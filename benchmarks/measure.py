@@ -67,14 +67,15 @@ class Worker:
     def ask(self, *words: object) -> dict[str, Any]:
         assert self.process.stdin is not None
         print(*words, file=self.process.stdin, flush=True)
-        return self.answer()
+        answer = self.answer()
+        if "left_out" in answer:
+            raise RuntimeError(f"{self.what}: {answer['left_out']}")
+        return answer
 
     def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.what} ended with status {self.process.wait()}; its error is above")
-        return json.loads(line)
+        return json.loads(line) if line else {"left_out": f"its process ended with status {self.process.wait()}"}
 
     def close(self) -> None:
         self.process.communicate("")

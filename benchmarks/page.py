@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import engines_of, header, markdown, row
+from benchmarks.report import engines_of, markdown, table, wide_table
 from benchmarks.suites import SUITES
 
 INTRODUCTION = """\
@@ -20,8 +20,8 @@ of layers among the networks, with the same parameters, data, loss and update, a
 
 Every engine runs in a process of its own, bound to as many cores as it has threads. The engines are timed in turn,
 round after round, after a warm-up in which what compiles is compiled. A time is the median over the rounds of a round's
-median step; a **ratio** is that of the time to torch's in the same round, its median and in brackets its range: below 1
-is faster than torch. {allocator}
+median step, and behind it in brackets is the median of its ratios to torch's time in the same round: below 1 is faster
+than torch. The JSON files have the ratios of all rounds. {allocator}
 """
 ALLOCATOR = """\
 minigrad runs as it comes, which is with glibc's allocator told to keep the memory that a step frees
@@ -63,11 +63,10 @@ def write_page(folder: Path) -> Path:
 def _section(record: dict[str, Any], folder: Path) -> str:
     suite, results = record["suite"], record["results"]
     title, text = TITLES[suite]
-    engines = engines_of(results)
     parts = [f"## {title}", text, _where(record)]
     if (folder / f"{suite}.png").exists():
         parts.append(f"![{title}]({suite}.png)")
-    parts.append(markdown([row(result, engines) for result in results], header(suite, engines)).rstrip())
+    parts.append(markdown(table(suite, results) if suite == "memory" else wide_table(results, engines_of(results))))
     return "\n\n".join(parts)
 
 

@@ -34,10 +34,14 @@ def ratio_bars(record: dict[str, Any], path: Path) -> None:
     results = record["results"]
     engines = [name for name in engines_of(results) if name != "torch"]
     several = len({result["threads"] for result in results}) > 1
+    gap = 0.7 if len(engines) > 1 else 0.1
     rows = [(result, name) for result in results for name in engines if name in result["engines"]]
-    figure, axes = _pyplot().subplots(figsize=(8, 0.17 * len(rows) + 0.12 * len(results) + 1.2), layout="constrained")
+    size = (8, 0.17 * (len(rows) + gap * len(results)) + 1.2)
+    figure, axes = _pyplot().subplots(figsize=size, layout="constrained")
     height, labels = 0.0, []
     for result in results:
+        if not any(name in result["engines"] for name in engines):
+            continue
         top = height
         for name in engines:
             if name not in result["engines"]:
@@ -51,12 +55,12 @@ def ratio_bars(record: dict[str, Any], path: Path) -> None:
             height += 1
         threads = f", {result['threads']} thread{'s' * (result['threads'] > 1)}" * several
         labels.append(((top + height - 1) / 2, result["workload"] + threads))
-        height += 0.7
+        height += gap
     axes.set_yticks([place for place, _ in labels], [text for _, text in labels], fontsize=8)
-    axes.set_ylim(height - 0.7, -0.9)
+    axes.set_ylim(height - gap, -0.9)
     axes.set_xscale("log")
     ratios = [result["engines"][name]["ratio"] for result, name in rows]
-    low, high = 0.7 * min(0.7, *ratios), 1.4 * max(1.4, *ratios)  # with room for the figures
+    low, high = 0.7 * min([0.7, *ratios]), 1.4 * max([1.4, *ratios])  # with room for the figures
     axes.set_xlim(low, high)
     ticks = [tick for tick in TICKS if low < tick < high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -38,7 +38,7 @@ def _lines(path: Path) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Python, minigrad, NumPy's BLAS, and what is installed of the rest."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload, index]
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     found = {
         "python": platform.python_version(),
         "minigrad": minigrad.__version__,
@@ -65,43 +65,46 @@ def record(suite: str, results: list[dict[str, Any]], **settings: Any) -> dict[s
     }
 
 
-def header(suite: str, engines: Iterable[str]) -> list[str]:
-    """The names of a table's columns."""
+def table(suite: str, results: Iterable[dict[str, Any]]) -> list[list[str]]:
+    """Every engine on a line of its own, the names of the columns in the first; `results` are dataclasses as dicts."""
     if suite == "memory":
-        return [
-            "workload",
-            "threads",
-            "engine",
-            "steps",
-            "MiB after a tenth",
-            "MiB after all",
-            "growth, KiB",
-            "peak MiB",
-        ]
-    times = [name if name == "torch" else f"{name}, ratio (range)" for name in engines]
-    return ["workload", "threads", *times, "peak MiB: minigrad, torch"]
+        names = ["workload", "threads", "engine", "steps", "MiB at a tenth", "MiB at the end", "growth KiB", "peak MiB"]
+        return [names, *map(_growth, results)]
+    rows = [["workload", "threads", "engine", "time", "time / torch's", "(range)", "peak MiB"]]
+    for result in results:
+        for name, t in result["engines"].items():
+            ratio, spread = f"{t['ratio']:.2f}", f"({min(t['ratios']):.2f}-{max(t['ratios']):.2f})"
+            rows.append([
+                result["workload"], str(result["threads"]), name, duration(t["microseconds"]),
+                *(("", "") if name == "torch" else (ratio, spread)), f"{t['peak_mib']:.0f}",
+            ])  # fmt: skip
+    return rows
 
 
-def row(result: dict[str, Any], engines: Iterable[str]) -> list[str]:
-    """A result (as `dataclasses.asdict` gives it) as a row under that header."""
-    if "engine" in result:
-        early, late = result["early_mib"], result["resident_mib"]
-        return [
-            result["workload"], str(result["threads"]), result["engine"], f"{result['steps']:,}", f"{early:.1f}",
-            f"{late:.1f}", f"{1024 * (late - early):+.0f}", f"{result['peak_mib']:.0f}",
-        ]  # fmt: skip
-    timings = result["engines"]
-    peaks = [f"{timings[name]['peak_mib']:.0f}" if name in timings else "-" for name in ("minigrad", "torch")]
-    return [result["workload"], str(result["threads"]), *[_cell(timings.get(n), n) for n in engines], ", ".join(peaks)]
+def _growth(r: dict[str, Any]) -> list[str]:
+    early, late = r["early_mib"], r["resident_mib"]
+    return [
+        r["workload"], str(r["threads"]), r["engine"], f"{r['steps']:,}", f"{early:.1f}", f"{late:.1f}",
+        f"{1024 * (late - early):+.0f}", f"{r['peak_mib']:.0f}",
+    ]  # fmt: skip
+
+
+def wide_table(results: Iterable[dict[str, Any]], engines: Sequence[str]) -> list[list[str]]:
+    """A line a workload, with times, ratios in brackets, and the peaks of minigrad and of torch."""
+    rows = [["workload", "threads", *engines, "peak MiB, minigrad", "torch"]]
+    for result in results:
+        timings = result["engines"]
+        peaks = [f"{timings[name]['peak_mib']:.0f}" if name in timings else "" for name in ("minigrad", "torch")]
+        cells = [_cell(timings.get(name), name) for name in engines]
+        rows.append([result["workload"], str(result["threads"]), *cells, *peaks])
+    return rows
 
 
 def _cell(timing: dict[str, Any] | None, engine: str) -> str:
     if timing is None:
-        return "-"
+        return ""
     time = duration(timing["microseconds"])
-    if engine == "torch":
-        return time
-    return f"{time} {timing['ratio']:.2f} ({min(timing['ratios']):.2f}-{max(timing['ratios']):.2f})"
+    return time if engine == "torch" else f"{time} ({timing['ratio']:.2f})"
 
 
 def duration(microseconds: float) -> str:
@@ -114,14 +117,14 @@ def duration(microseconds: float) -> str:
 
 def line(cells: Sequence[str], names: Sequence[str]) -> str:
     """A row for the terminal, aligned under the names of its columns."""
-    widths = [36, *[max(len(name), 24 if "ratio" in name else 8) for name in names[1:]]]
-    return "  ".join([cells[0].ljust(widths[0]), *[c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True)]])
+    widths = [40, *[max(len(name), 13) for name in names[1:]]]
+    return "".join([cells[0].ljust(widths[0]), *[c.rjust(w + 1) for c, w in zip(cells[1:], widths[1:], strict=True)]])
 
 
-def markdown(rows: Iterable[Sequence[str]], names: Sequence[str]) -> str:
-    """A table in Markdown."""
-    rule = ["---", *["---:"] * (len(names) - 1)]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (names, rule, *rows))
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, the names of its columns the first row."""
+    rule = ["---", *["---:"] * (len(rows[0]) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (rows[0], rule, *rows[1:]))
 
 
 def engines_of(results: Iterable[dict[str, Any]]) -> list[str]:

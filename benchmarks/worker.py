@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import statistics
 import sys
 import time
@@ -80,6 +81,7 @@ def answer(**fields: Any) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the one who asks says that it was stopped
     name, suite, workload, threads = sys.argv[1:]
     if suite != "loader":  # whose workers want cores of their own
         bind(int(threads))
