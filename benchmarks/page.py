@@ -21,12 +21,13 @@ of layers among the networks, with the same parameters, data, loss and update, a
 Every engine runs in a process of its own, bound to as many cores as it has threads. The engines are timed in turn,
 round after round, after a warm-up in which what compiles is compiled. A time is the median over the rounds of a round's
 median step, and behind it in brackets is the median of its ratios to torch's time in the same round: below 1 is faster
-than torch. The JSON files have the ratios of all rounds. {allocator}
+than torch. The JSON files have the ratios of all rounds.
 """
-ALLOCATOR = """\
+KEPT = """\
 minigrad runs as it comes, which is with glibc's allocator told to keep the memory that a step frees
 (`MINIGRAD_KEEP_MALLOC=1` would leave the allocator alone); torch runs as it comes, too, with the allocator untouched.
 """
+UNTOUCHED = "minigrad ran with `MINIGRAD_KEEP_MALLOC=1`: the allocator is untouched for all engines.\n"
 TITLES = {
     "steps": ("Training steps", "zero_grad, forward, backward and update; the sizes are in `benchmarks/workloads.py`."),
     "scaling": (
@@ -52,11 +53,10 @@ def write_page(folder: Path) -> Path:
     records = {suite: json.loads(file.read_text()) for suite in TITLES if (file := folder / f"{suite}.json").exists()}
     if not records:
         raise FileNotFoundError(f"no results in {folder}: `minigrad bench --all` measures them")
-    allocator = all(record["allocator_settings"] for record in records.values())
-    parts = [INTRODUCTION.format(allocator=ALLOCATOR if allocator else "").rstrip()]
-    parts += [_section(record, folder) for record in records.values()]
+    kept = all(record["allocator_settings"] for record in records.values())
+    parts = [INTRODUCTION, KEPT if kept else UNTOUCHED, *[_section(record, folder) for record in records.values()]]
     page = folder / "README.md"
-    page.write_text("\n\n".join(parts) + "\n")
+    page.write_text("\n".join(parts))
     return page
 
 
@@ -67,17 +67,14 @@ def _section(record: dict[str, Any], folder: Path) -> str:
     if (folder / f"{suite}.png").exists():
         parts.append(f"![{title}]({suite}.png)")
     parts.append(markdown(table(suite, results) if suite == "memory" else wide_table(results, engines_of(results))))
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) + "\n"
 
 
 def _where(record: dict[str, Any]) -> str:
     """Date, machine, versions and settings in a sentence."""
-    machine, versions = record["machine"], record["versions"]
+    facts = [", ".join(f"{name} {value}" for name, value in record[part].items()) for part in ("machine", "versions")]
     settings = ", ".join(f"{name} {str(value).strip('[]')}" for name, value in record["settings"].items())
-    return (
-        f"Measured on {record['date']} on {machine['processor']}, {machine['cores']} cores, {machine['memory']}, "
-        f"{machine['system']}, with {', '.join(f'{name} {version}' for name, version in versions.items())}; {settings}."
-    )
+    return f"Measured on {record['date']}: {'; '.join([*facts, settings])}."
 
 
 assert TITLES.keys() == SUITES.keys()
