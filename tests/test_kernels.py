@@ -250,6 +250,22 @@ def test_max_pool_gather_is_the_transpose_of_max_pool_backward(sample, seed):
     assert left == pytest.approx(right, rel=0, abs=1e-12 * (1 + abs(g).sum()))
 
 
+@given(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9), st.sampled_from([np.float32, np.float64]), seeds)
+def test_compiled_pooling_is_the_plain_one(planes, high, wide, dtype, seed):
+    """Windows of 2x2 side by side, with a loop of their own, and the maxima's gradients."""
+    x, how = filled((2, planes, high, wide), dtype, seed), Pool((2, 2), (2, 2), (0, 0), (1, 1), False)
+    results = []
+    for least in (0, 1 << 60):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pooling, "COMPILED", least)
+            values, indices = pooling.max_pool(x, how, np)
+            g = np.random.default_rng(seed).standard_normal(values.shape).astype(dtype)
+            results.append((values, indices, pooling.max_pool_backward(g, indices, 2, x.shape, np)))
+    for compiled, plain in zip(*results, strict=True):
+        assert compiled.dtype == plain.dtype
+        np.testing.assert_array_equal(compiled, plain)
+
+
 def test_max_pool_with_more_taps_than_a_byte_counts():
     x = np.random.default_rng(0).standard_normal((2, 3, 40, 40))
     how = Pool((17, 16), (5, 4), (8, 8), (1, 1), False)

@@ -1,4 +1,4 @@
-"""The compiled update of Adam is the readable one, bit for bit."""
+"""The compiled updates of Adam and SGD are the readable ones, bit for bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minigrad
 from minigrad.kernels.loops import compiled
 from minigrad.optim import fused
-from minigrad.optim.loop import CHUNK
+from minigrad.optim.loop import FUSED
 
 needs_numba = pytest.mark.skipif(compiled(fused.adam_loop) is None, reason="numba is not installed")
 
@@ -25,6 +25,15 @@ def steps(name: str, values: np.ndarray, gradients: list[np.ndarray], **options:
         p.grad = minigrad.tensor(g)
         optimizer.step()
     return [p.detach().numpy(), *(optimizer.state[p][key].numpy() for key in sorted(optimizer.state[p]))]
+
+
+def drawn(dtype: str, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Values and three gradients, one with zeros, one with infinities."""
+    rng = np.random.default_rng(seed)
+    values, *gradients = (rng.normal(size=(7, 5)).astype(dtype) * 10.0 ** rng.integers(-5, 3) for _ in range(4))
+    gradients[1][0] = 0
+    gradients[2][3, :3] = np.inf, -np.inf, np.nan
+    return values, gradients
 
 
 @needs_numba
@@ -41,11 +50,28 @@ def steps(name: str, values: np.ndarray, gradients: list[np.ndarray], **options:
     amsgrad=st.booleans(),
 )
 def test_fused_is_bit_for_bit_the_update(name, dtype, seed, **options):
-    rng = np.random.default_rng(seed)
-    values, *gradients = (rng.normal(size=(7, 5)).astype(dtype) * 10.0 ** rng.integers(-5, 3) for _ in range(4))
-    gradients[1][0] = 0
-    gradients[2][3, :3] = np.inf, -np.inf, np.nan
+    values, gradients = drawn(dtype, seed)
     plain, compiled_ones = (steps(name, values, gradients, fused=fused, **options) for fused in (False, True))
+    for a, b in zip(plain, compiled_ones, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@needs_numba
+@settings(deadline=None)
+@given(
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 1000),
+    lr=st.floats(1e-4, 1),
+    momentum=st.sampled_from([0, 0.5, 0.9]),
+    dampening=st.sampled_from([0, 0.1, 1]),
+    weight_decay=st.sampled_from([0, 0.01, 0.5]),
+    nesterov=st.booleans(),
+    maximize=st.booleans(),
+)
+def test_fused_sgd_is_bit_for_bit_the_update(dtype, seed, nesterov, **options):
+    options["nesterov"] = nesterov and options["momentum"] > 0 and options["dampening"] == 0
+    values, gradients = drawn(dtype, seed)
+    plain, compiled_ones = (steps("SGD", values, gradients, fused=fused, **options) for fused in (False, True))
     for a, b in zip(plain, compiled_ones, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -55,7 +81,7 @@ def test_it_is_used_where_it_is_asked_for_and_for_large_arrays(monkeypatch):
     used = []
     counted = staticmethod(lambda p, *rest, **options: bool(used.append(p.size)))
     monkeypatch.setattr(minigrad.optim.Adam, "fused", counted)
-    large = np.zeros(CHUNK // 4, "float32")
+    large = np.zeros(FUSED // 4, "float32")
     for values, wanted in ((large, None), (large, False), (large[:3], None), (large[:3], True)):
         steps("Adam", values, [values], fused=wanted)
     assert used == [large.size, 3]

@@ -1,7 +1,7 @@
-"""Adam's update as one loop over the elements, compiled: what takes NumPy fourteen passes through memory takes one.
+"""Updates as one loop over the elements, compiled: what takes NumPy up to fourteen passes through memory takes one.
 
-The formula is `Adam.update`, rounding for rounding; a test holds them equal bit for bit. It is used where numba is
-installed, for large arrays unless `fused=False`, for all with `fused=True`.
+The formulas are `Adam.update` and `SGD.update`, rounding for rounding; tests hold them equal bit for bit. They are used
+where numba is installed, for large arrays unless `fused=False`, for all with `fused=True`.
 """
 
 from __future__ import annotations
@@ -53,3 +53,48 @@ def adam_loop(p, g, m, v, new, b2, rest, step, root, eps, decay, shrink):
         u = v[i] * b2 + rest * d * d
         v[i] = u
         p[i] = w - step * m[i] / (math.sqrt(u) / root + eps)
+
+
+def sgd(
+    p: Array,
+    g: Array,
+    state: dict[str, Any],
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    xp: Any,
+) -> bool:
+    """`SGD.update` on flat arrays. False, and nothing is done, without numba, for half precision, and for the first
+    step of a momentum, which only makes its buffer.
+    """
+    v = state.get("momentum_buffer")
+    loop = compiled(sgd_momentum_loop if momentum else sgd_loop) if p.dtype.char in "fd" else None
+    if loop is None or (momentum and v is None):
+        return False
+    number = p.dtype.type
+    if momentum:
+        loop(p, g, v, number(lr), number(weight_decay), number(momentum), number(1 - dampening), nesterov)
+    else:
+        loop(p, g, number(lr), number(weight_decay))
+    return True
+
+
+def sgd_loop(p, g, lr, decay):
+    for i in range(p.size):
+        d = g[i]
+        if decay != 0:
+            d = d + decay * p[i]
+        p[i] = p[i] - lr * d
+
+
+def sgd_momentum_loop(p, g, v, lr, decay, momentum, new, nesterov):
+    for i in range(p.size):
+        d = g[i]
+        if decay != 0:
+            d = d + decay * p[i]
+        u = v[i] * momentum + new * d
+        v[i] = u
+        p[i] = p[i] - lr * (d + momentum * u if nesterov else u)

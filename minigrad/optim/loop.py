@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from minigrad.optim.optimizer import Optimizer
 
 CHUNK = 1 << 20  # bytes: an update's arrays and temporaries of this size stay in the cache together
+FUSED = 1 << 18  # bytes from which a compiled loop pays if there is one
 
 
 def update_one(
@@ -48,7 +49,7 @@ def count_up(count: Array) -> Any:
 def _wants_fused(optimizer: Optimizer, p: Array, group: dict[str, Any]) -> bool:
     """True if the compiled loop should be used if there is one: where asked for, or for large arrays if not refused."""
     wanted = group.get("fused")
-    return optimizer.fused is not None and (p.nbytes >= CHUNK if wanted is None else bool(wanted))
+    return optimizer.fused is not None and (p.nbytes >= FUSED if wanted is None else bool(wanted))
 
 
 def _update_fused(optimizer: Optimizer, p: Array, g: Array, state: dict[str, Any], options: dict[str, Any]) -> bool:

@@ -49,8 +49,9 @@ class Optimizer(OptimizerHooks):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._update_names = _keywords(cls.update)
-        if "update" in cls.__dict__ and "elementwise" not in cls.__dict__:
-            cls.elementwise = False  # what a parent class says holds for the parent's update
+        if "update" in cls.__dict__:  # what a parent class says holds for the parent's update
+            cls.elementwise = cls.__dict__.get("elementwise", False)
+            cls.fused = cls.__dict__.get("fused")
         if cls.init_state is not Optimizer.init_state:
             cls._init_names = _keywords(cls.init_state)
 

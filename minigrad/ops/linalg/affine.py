@@ -14,7 +14,7 @@ from minigrad.autograd.variable import Variable
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.forms import forms
-from minigrad.ops.linalg.matmul import bmm, cannot_multiply, matmul, matmul_stacks, mm, mv, outer_product, vm
+from minigrad.ops.linalg.matmul import bmm, cannot_multiply, matmul, matmul_stacks, mm, mv, outer_product, product, vm
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, reshape, transpose
 
@@ -186,7 +186,7 @@ def affine(input, weight, bias):
     if input.dtype is not weight.dtype:
         _check_summand(input, weight, "mat1 and mat2")
     try:
-        out = input.dot(weight.T)
+        out = product(input, weight.T)
     except ValueError:
         raise cannot_multiply(input, weight.T) from None
     if out.dtype.kind == "b":

@@ -12,6 +12,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
+from minigrad.backend import np
 from minigrad.ops.cast import contiguous
 from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
@@ -28,6 +29,8 @@ __all__ = [
     "outer",
     "tensordot",
 ]
+
+LARGE = 1 << 15  # elements of a matrix that is worth turning around (see `product`)
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------
@@ -101,6 +104,17 @@ def vm(input, other):
     return input @ other
 
 
+def product(input: Any, mat2: Any) -> Any:
+    """input @ mat2, of two arrays that are matrices.
+
+    Few rows times a large transposed matrix, as a linear layer has it, takes OpenBLAS a tenth (64 rows) to half
+    (16 and fewer) longer than the product of the transposes. (`dot` is as fast as @, and twice as fast for small ones.)
+    """
+    if mat2.size >= LARGE and 1 < len(input) <= 128 and type(mat2) is np.ndarray and mat2.flags.f_contiguous:
+        return np.ascontiguousarray(mat2.T.dot(input.T).T)
+    return input.dot(mat2)
+
+
 @forms(out="exact")
 @Op
 def mm(input, mat2):
@@ -110,7 +124,7 @@ def mm(input, mat2):
     _check_dtypes(input, mat2, "expected m1 and m2 to have the same dtype, but got: {c} != {d}", "addmm_impl_cpu_")
     if input.shape[1] != mat2.shape[0]:
         raise cannot_multiply(input, mat2)
-    return input.dot(mat2)  # as fast as @ for large matrices, twice as fast for small ones
+    return product(input, mat2)
 
 
 @Op
