@@ -16,13 +16,20 @@ from benchmarks.workloads import Chain, Step, Training
 Workload = Callable[[Any], Step]
 
 
+Start = Callable[[str, Workload, int], Step]  # of the package, the workload and the number of threads
+
+
 @dataclass(frozen=True)
 class Engine:
     """`package` is what is imported and installed; `program` what it compiles with."""
 
     package: str
-    start: Callable[[Engine, Workload, int], Step]
+    start: Start
     program: str = ""
+
+    def step(self, workload: Workload, threads: int) -> Step:
+        """The workload on this engine; NotImplementedError if it has it not."""
+        return self.start(self.package, workload, threads)
 
     def missing(self) -> str:
         """What must be installed before it runs; '' if nothing."""
@@ -33,25 +40,25 @@ class Engine:
         return ""
 
 
-def _torch_api(engine: Engine, workload: Workload, threads: int) -> Step:
-    T = importlib.import_module(engine.package)
-    if engine.package == "torch":
+def _torch_api(package: str, workload: Workload, threads: int) -> Step:
+    T = importlib.import_module(package)
+    if package == "torch":
         T.set_num_threads(threads)
     T.manual_seed(0)
     return workload(T)
 
 
-def _compiled(engine: Engine, workload: Workload, threads: int) -> Step:
+def _compiled(package: str, workload: Workload, threads: int) -> Step:
     """Network and loss compiled, and with them their backward; the optimizer is torch's own."""
-    step = _torch_api(engine, workload, threads)
+    step = _torch_api(package, workload, threads)
     if not isinstance(step, Training):
         raise NotImplementedError("nothing to compile")
-    step.forward = importlib.import_module("torch").compile(step.forward)
+    step.forward = importlib.import_module(package).compile(step.forward)
     return step
 
 
-def _chain(build: Callable[[Chain], Step]) -> Callable[[Engine, Workload, int], Step]:
-    def start(engine: Engine, workload: Workload, threads: int) -> Step:
+def _chain(build: Callable[[Chain], Step]) -> Start:
+    def start(package: str, workload: Workload, threads: int) -> Step:
         if not isinstance(workload, Chain):
             raise NotImplementedError("not written for its API")
         return build(workload)

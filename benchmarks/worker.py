@@ -85,9 +85,8 @@ def main() -> None:
     name, suite, workload, threads = sys.argv[1:]
     if suite != "loader":  # whose workers want cores of their own
         bind(int(threads))
-    engine = ENGINES[name]
     try:
-        step = engine.start(engine, SUITES[suite][workload], int(threads))
+        step = ENGINES[name].step(SUITES[suite][workload], int(threads))
         loss = warm_up(step)
     except Exception as error:  # of an engine that may be of any version: one that cannot do this is left out
         reason = str(error).strip().splitlines() or [""]
@@ -95,9 +94,10 @@ def main() -> None:
     answer(loss=float(loss.item()))
     for line in sys.stdin:
         order, *numbers = line.split()
-        answer(
-            **(timed(step, float(numbers[0])) if order == "time" else walk(step, int(numbers[0]), float(numbers[1])))
-        )
+        if order == "time":
+            answer(**timed(step, float(numbers[0])))
+        else:
+            answer(**walk(step, int(numbers[0]), float(numbers[1])))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ SLOW = ("resnet18",)
 
 
 def losses(engine: str, workload, steps: int) -> list[float]:
-    step = ENGINES[engine].start(ENGINES[engine], workload, 1)
+    step = ENGINES[engine].step(workload, 1)
     return [float(step().item()) for _ in range(steps)]
 
 
