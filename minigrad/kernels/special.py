@@ -20,6 +20,8 @@ from types import ModuleType
 from typing import Any
 
 from minigrad.backend import np
+from minigrad.kernels.loops import compiled
+from minigrad.kernels.threads import over
 
 BLOCK = 8192  # elements evaluated at a time, so that the intermediate arrays stay in the processor's cache
 
@@ -42,6 +44,11 @@ SINGLE = (
     5.4216127454778056e-09, 2.7575886208784958e-08, -4.794604085559733e-06, 8.459658335830987e-05,
     -0.0006148382522584127, -0.00019528814227872857, 0.10276986411382175, 1.1283792471876992,
 )  # fmt: skip
+
+
+SINGLE_ARRAY = np.array(SINGLE, np.float32)
+COMPILED = 1 << 10  # numbers from which a compiled loop pays
+COST = 64  # a function's value in multiplications
 
 
 def erf(x: Any, xp: ModuleType) -> Any:
@@ -82,13 +89,17 @@ def in_double(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> An
 
 
 def by_blocks(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> Any:
-    """`f` of a flat view of x, on the CPU a block at a time."""
+    """`f` of a flat view of x, on the CPU a block at a time, in threads."""
     flat = x.reshape(-1)
     if xp is not np or flat.size <= BLOCK:
         return f(flat, xp).reshape(x.shape)
     out = np.empty_like(flat)
-    for i in range(0, flat.size, BLOCK):
-        out[i : i + BLOCK] = f(flat[i : i + BLOCK], xp)
+
+    def work(start: int, stop: int) -> None:
+        for i in range(start * BLOCK, stop * BLOCK, BLOCK):
+            out[i : i + BLOCK] = f(flat[i : i + BLOCK], xp)
+
+    over(-(-flat.size // BLOCK), work, COST * flat.size)
     return out.reshape(x.shape)
 
 
@@ -103,10 +114,27 @@ def polynomial(coefficients: tuple[float, ...], x: Any, xp: ModuleType) -> Any:
 
 def _erf_single(x: Any, xp: ModuleType) -> Any:
     """erf in float32: from 4 on it is 1."""
-    x = xp.clip(x, -4, 4)
-    z = polynomial(SINGLE, x * x, xp)
-    z *= x
+    loop = compiled(single_argument, fast=True) if xp is np and x.size >= COMPILED else None
+    if loop is not None:
+        z = np.empty_like(x)
+        loop(x, SINGLE_ARRAY, x.dtype.type(1), z)
+    else:
+        x = xp.clip(x, -4, 4)
+        z = polynomial(SINGLE, x * x, xp)
+        z *= x
     return xp.tanh(z, out=z)
+
+
+def single_argument(x, c, factor, out):
+    """v * SINGLE(v^2) for v = factor * x moved into [-4, 4]."""
+    c0, c1, c2, c3, c4, c5, c6, c7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
+    end = x.dtype.type(4)
+    for i in range(len(x)):
+        v = factor * x[i]
+        v = -end if v < -end else v
+        v = end if v > end else v
+        s = v * v
+        out[i] = v * (((((((c0 * s + c1) * s + c2) * s + c3) * s + c4) * s + c5) * s + c6) * s + c7)
 
 
 def _centre(x: Any, xp: ModuleType) -> Any:

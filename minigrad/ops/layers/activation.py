@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.kernels import gelu as kernel
 from minigrad.kernels import special
 from minigrad.kernels.select import select
 from minigrad.ops.arithmetic import abs, true_divide
@@ -193,6 +194,8 @@ def gelu(input, approximate: str = "none", *, xp):
     need_float(input, "GeluKernelImpl")
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
+    if approximate == "none" and kernel.fits(input):
+        return kernel.gelu(input)
     probability = xp.tanh(_gelu_inner(input)) if approximate == "tanh" else special.erf(input * math.sqrt(0.5), xp)
     probability += 1
     probability *= 0.5
@@ -205,6 +208,8 @@ def _gelu_inner(x):
 
 def _gelu_slope(g, input, approximate, cache):
     x = input
+    if approximate == "none" and cache is not None and kernel.fits(g, x):
+        return kernel.gelu_slope(g, x, cache)
     if approximate == "none":
         p = 0.5 * (1 + erf(x * math.sqrt(0.5))) if cache is None else cache
         density = exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
