@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad.kernels import threads
+from minigrad.kernels import products, threads
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
@@ -116,3 +116,44 @@ def test_layers_compute_the_same_in_threads():
     minigrad.set_num_threads(1)
     for a, b in zip(split, step(), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=3e-6 * np.abs(b).max())
+
+
+def matrices(seed, *shapes):
+    random = np.random.default_rng(seed)
+    return [random.standard_normal(shape).astype("float32") for shape in shapes]
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(40, 700, 900), (900, 700, 40), (1, 2000, 2000), (64, 70, 80), (3, 4, 5)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_are_split_and_equal(m, k, n, turned, monkeypatch):
+    a, b = matrices(0, (m, k), (n, k) if turned else (k, n))
+    b = b.T if turned else b
+    monkeypatch.setattr(threads, "_splitting", False)
+    plain = a.dot(b)
+    np.testing.assert_allclose(products.product(a, b), plain, atol=1e-3)
+    monkeypatch.setattr(threads, "_splitting", True)
+    seen = []
+    monkeypatch.setattr(products, "over", lambda *args: seen.append(blas()) or threads.over(*args))
+    split = products.product(a, b)
+    assert split.flags.c_contiguous
+    assert bool(seen) == (m * k * n >= 2 * threads.WORTH)
+    np.testing.assert_allclose(split, plain, atol=1e-3)
+
+
+def test_stacks_and_vectors_are_split_and_equal(monkeypatch):
+    monkeypatch.setattr(threads, "_splitting", True)
+    a, b, v = matrices(0, (7, 3, 90, 80), (7, 3, 80, 110), (80,))
+    np.testing.assert_allclose(products.stacked(a, b), a @ b, atol=1e-3)
+    np.testing.assert_allclose(products.stacked(a, b[0]), a @ b[0], atol=1e-3)
+    np.testing.assert_allclose(products.with_vector(a[0, 0], v), a[0, 0] @ v, atol=1e-3)
+    assert blas() == {3}
+
+
+@pytest.mark.parametrize("splitting", [False, True])
+def test_products_that_do_not_fit_are_refused(splitting, monkeypatch):
+    monkeypatch.setattr(threads, "_splitting", splitting)
+    a, b = matrices(0, (300, 200), (300, 200))
+    with pytest.raises(ValueError, match="not aligned"):
+        products.product(a, b)
+    with pytest.raises(ValueError, match="mismatch"):
+        products.stacked(a[None], b[None])

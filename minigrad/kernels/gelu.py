@@ -13,7 +13,7 @@ from minigrad.kernels.special import SINGLE_ARRAY, single_argument
 from minigrad.kernels.threads import over
 
 COMPILED = 1 << 12  # numbers from which compiled loops pay
-BLOCK = 8192  # numbers at a time
+BLOCK = 1 << 16  # numbers at a time
 COST = 64  # a number's part in the work, in multiplications
 
 

@@ -16,7 +16,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from minigrad.backend import np
+from minigrad.kernels.products import product
 from minigrad.kernels.sums import total
+from minigrad.kernels.threads import held, over
 
 Array = Any
 
@@ -71,12 +74,13 @@ def run(operands: Any, layer: Layer, xp: Any) -> tuple[list[Array], Trace]:
     """[outputs (rows, P), last h (N, P), for LSTM last c (N, H)] and what the derivative needs."""
     x, state, w = layer.split(operands)
     g = GATES[layer.cell]
-    gates = xp.matmul(xp.ascontiguousarray(x), _by_gate(w.ih, g).swapaxes(1, 2))
+    gates = _from_input(x, _by_gate(w.ih, g).swapaxes(1, 2), xp)
     if layer.bias:
         gates += _by_gate(w.bias_ih if layer.cell == "GRU" else w.bias_ih + w.bias_hh, g)[:, None]
     state = [part.copy() for part in state]
     out = xp.empty((len(x), state[0].shape[1]), x.dtype)
-    trace = _FORWARD[layer.cell](out, gates, state, w, layer, xp)
+    with held:
+        trace = _FORWARD[layer.cell](out, gates, state, w, layer, xp)
     return [out, *state], trace
 
 
@@ -87,18 +91,34 @@ def run_back(
     x, state, w = layer.split(operands)
     g_out, *g_state = grads
     state = [xp.zeros_like(part) if g is None else g.copy() for g, part in zip(g_state, state, strict=True)]
-    from_x, from_h, g_hr = _BACK[layer.cell](g_out, state, w, layer, trace, xp)
+    with held:
+        from_x, from_h, g_hr = _BACK[layer.cell](g_out, state, w, layer, trace, xp)
     need_x, need_ih, need_hh = needs[0], *needs[1 + len(state) :][:2]
     gradients = [
-        from_x.dot(w.ih) if need_x else None,
+        product(from_x, w.ih) if need_x else None,
         *state,
-        from_x.T.dot(x) if need_ih else None,
-        from_h.T.dot(trace.h) if need_hh else None,
+        product(from_x.T, x) if need_ih else None,
+        product(from_h.T, trace.h) if need_hh else None,
     ]
     if layer.bias:
         gradients.append(of_ih := total(from_x, (0,)))
         gradients.append(of_ih.copy() if from_h is from_x else total(from_h, (0,)))
     return (*gradients, g_hr) if w.hr is not None else tuple(gradients)
+
+
+def _from_input(x: Array, weights: Array, xp: Any) -> Array:
+    """The input's part of the gates, (G, rows, H), from weights (G, I, H)."""
+    x = xp.ascontiguousarray(x)
+    out = xp.empty((len(weights), len(x), weights.shape[2]), x.dtype)
+
+    def work(start: int, stop: int) -> None:
+        xp.matmul(x[start:stop], weights, out=out[:, start:stop])
+
+    if type(x) is np.ndarray:
+        over(len(x), work, x.size * weights.shape[2] * len(weights))
+    else:
+        work(0, len(x))
+    return out
 
 
 def _by_gate(weight: Array, gates: int) -> Array:

@@ -25,7 +25,7 @@ import numpy as np
 
 from minigrad.kernels.convolution_shapes import Conv
 from minigrad.kernels.loops import compiled
-from minigrad.kernels.threads import over
+from minigrad.kernels.threads import get_num_threads, over
 from minigrad.kernels.windows import span, taps
 
 Array = Any
@@ -65,9 +65,13 @@ def places(sizes: Shape, kernel: Shape, windows: Shape, stride: Shape, padding: 
 
 
 def pays(sizes: Shape, w_shape: Shape, shape: Shape, how: Conv) -> bool:
-    """Whether `conv` and `conv_weight` are faster than in columns: for few outputs, and rows mostly of windows."""
+    """Whether `conv` and `conv_weight` are faster than in columns: for few outputs, and rows mostly of windows.
+
+    In several threads for more outputs, as columns are made in many short calls that wait for Python's lock.
+    """
     at = places(sizes, w_shape[2:], shape[2:], *how[:3])
-    return w_shape[0] // how.groups <= 20 * (math.prod(shape[2:]) / at.length) ** 2
+    few = 20 if get_num_threads() == 1 else 32
+    return w_shape[0] // how.groups <= few * (math.prod(shape[2:]) / at.length) ** 2
 
 
 def pays_for_input(sizes: Shape, w_shape: Shape, shape: Shape, how: Conv) -> bool:

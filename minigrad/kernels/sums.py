@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from minigrad.backend import np
+from minigrad.kernels.products import with_vector
 
 LONGEST = 1024  # elements in a row: from there on NumPy's sums are closer by more than a digit's third
 
@@ -27,12 +28,12 @@ def total(x: Any, dim: tuple[int, ...], keepdim: bool = False) -> Any:
     if type(x) is np.ndarray and 0 < k < x.ndim and x.size and x.dtype.char in "fd" and x.flags.c_contiguous:
         if dim[0] == 0 and (k == 1 or dim == tuple(range(k))):
             n = math.prod(shape[:k])
-            out = _ones(n, x.dtype).dot(x.reshape(n, x.size // n))
+            out = with_vector(_ones(n, x.dtype), x.reshape(n, x.size // n))
             return out.reshape((1,) * k + shape[k:] if keepdim else shape[k:])
         first = x.ndim - k
         if dim[0] == first and (k == 1 or dim == tuple(range(first, x.ndim))):
             n = math.prod(shape[first:])
             if n <= LONGEST:
-                out = x.reshape(x.size // n, n).dot(_ones(n, x.dtype))
+                out = with_vector(x.reshape(x.size // n, n), _ones(n, x.dtype))
                 return out.reshape(shape[:first] + (1,) * k if keepdim else shape[:first])
     return x.sum(axis=dim, keepdims=keepdim)

@@ -1,7 +1,9 @@
-"""How many threads an operation may use, and samples split over them.
+"""How many threads an operation may use, and work split over them.
 
-Two pools would fight for the cores, for BLAS has threads of its own. Where samples are split over ours, BLAS is held to
-one thread; elsewhere its products use as many as were asked for. To hold it takes threadpoolctl (`pip install
+BLAS has threads of its own, which wait for more work by spinning: they are quick to start, but for 26 ms after each
+large product they take a core from ours (a ResNet's step took twice as long on two cores as on one). A program of
+nothing but products is best left to them. From the first time that work is split here BLAS is held to one thread, and
+its products are split like everything else (see `products`). To hold it takes threadpoolctl (`pip install
 'minigrad-engine[fast]'`); without it nothing is split.
 """
 
@@ -9,21 +11,22 @@ from __future__ import annotations
 
 import functools
 import os
+import queue
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-WORTH = 1 << 21  # multiplications, some 50 us, from which a thread pays: to hand it its part takes about 20
+WORTH = 1 << 20  # multiplications, some 25 us, from which a part pays: to hand it to a thread takes about as long
 
 _count: int | None = None  # None until it is asked for or set
-_pool: ThreadPoolExecutor | None = None  # of all threads but the caller's
+_jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()  # (work, part, index, where to put the result); None ends a thread
+_threads = 0  # that wait for jobs
 _lock = threading.Lock()
-_holders = 0  # callers of `over` that now hold BLAS to one thread
+_splitting = False  # whether work was ever split
+_holders = 0  # uses of `held` at this moment
 
 
 def get_num_threads() -> int:
@@ -38,35 +41,101 @@ def get_num_threads() -> int:
 
 def set_num_threads(threads: int) -> bool:
     """Let operations use so many. False, and nothing changes, if that needs threadpoolctl and it is missing."""
-    global _count, _pool
+    global _count, _threads
     if not _blas():
         return threads == get_num_threads()
     with _lock:
         _count = threads
         if not _holders:
             _set_blas(threads)
-        if _pool is not None:
-            _pool.shutdown(wait=False)
-        _pool = None
+        for _ in range(_threads - threads + 1):
+            _jobs.put(None)
+        _threads = min(_threads, threads - 1)
     return True
 
 
-def over(samples: int, work: Callable[[int, int], T], cost: int) -> list[T]:
-    """[work(start, stop), ...] for parts of range(samples), each in a thread of its own, the first in the caller's.
+def is_splitting() -> bool:
+    """Whether BLAS must be held to one thread, and large products be split."""
+    return _splitting and get_num_threads() > 1
 
-    `cost` counts the multiplications of all: a part has `WORTH` of them at least.
+
+def over(n: int, work: Callable[[int, int], T], cost: int) -> list[T]:
+    """[work(start, stop), ...] for parts of range(n), each in a thread of its own, the first in the caller's.
+
+    `cost` counts the multiplications of all: a part has `WORTH` of them at least. An error in a part is raised when all
+    parts have ended. `work` must not come here again.
     """
-    parts = min(get_num_threads(), samples, cost // WORTH)
+    global _splitting
+    parts = min(get_num_threads(), n, cost // WORTH)
     if parts < 2 or not _blas():
-        return [work(0, samples)]
-    ends = [samples * i // parts for i in range(parts + 1)]
-    with _held():
-        others = [_threads().submit(work, *part) for part in pairwise(ends[1:])]
-        try:
-            first = work(0, ends[1])
-        finally:
-            wait(others)
-    return [first, *(other.result() for other in others)]
+        return [work(0, n)]
+    first = min(n - parts + 1, n * (cost + (parts - 1) * WORTH) // (parts * cost))  # more: the others begin later
+    ends = [0, *(first + (n - first) * i // (parts - 1) for i in range(parts))]
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    results: list[Any] = [None] * parts
+    _splitting = True
+    with held:
+        _start(parts - 1)
+        for i, part in enumerate(pairwise(ends[1:]), 1):
+            _jobs.put((work, part, i, done))
+        results[0] = _attempt(work, (0, first))
+        for _ in range(parts - 1):
+            i, result = done.get()
+            results[i] = result
+    for result in results:
+        if isinstance(result, _Failed):
+            raise result.error
+    return results
+
+
+class _Failed:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _attempt(work: Callable[[int, int], Any], part: tuple[int, int]) -> Any:
+    try:
+        return work(*part)
+    except BaseException as error:
+        return _Failed(error)
+
+
+def _serve(jobs: queue.SimpleQueue[Any]) -> None:
+    while (job := jobs.get()) is not None:
+        work, part, i, done = job
+        done.put((i, _attempt(work, part)))
+        del job, work, done  # or their arrays would live until the next job
+
+
+def _start(threads: int) -> None:
+    """See that so many wait for jobs."""
+    global _threads
+    if _threads < threads:
+        with _lock:
+            while _threads < threads:
+                threading.Thread(target=_serve, args=(_jobs,), name="minigrad", daemon=True).start()
+                _threads += 1
+
+
+class _Held:
+    """`with held:` BLAS has one thread, from the first that holds it at once to the last."""
+
+    def __enter__(self) -> None:
+        global _holders
+        with _lock:
+            if not _holders:
+                _set_blas(1)
+            _holders += 1
+
+    def __exit__(self, *error: object) -> None:
+        global _holders
+        with _lock:
+            _holders -= 1
+            if not _holders:
+                _set_blas(get_num_threads())
+
+
+held = _Held()
 
 
 @functools.cache
@@ -84,35 +153,13 @@ def _set_blas(threads: int) -> None:
         library.set_num_threads(threads)
 
 
-def _threads() -> ThreadPoolExecutor:
-    global _pool
-    with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), "minigrad")
-        return _pool
-
-
-@contextmanager
-def _held() -> Iterator[None]:
-    """BLAS on one thread, from the first of the callers at once to the last."""
-    global _holders
-    with _lock:
-        if not _holders:
-            _set_blas(1)
-        _holders += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _holders -= 1
-            if not _holders:
-                _set_blas(get_num_threads())
-
-
 def _forget() -> None:
     """A forked process has none of its parent's threads, and perhaps their lock."""
-    global _pool, _lock, _holders
-    _pool, _lock, _holders = None, threading.Lock(), 0
+    global _jobs, _threads, _lock, _holders
+    _jobs, _threads, _lock = queue.SimpleQueue(), 0, threading.Lock()
+    if _holders:
+        _holders = 0
+        _set_blas(get_num_threads())
 
 
 os.register_at_fork(after_in_child=_forget)

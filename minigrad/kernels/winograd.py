@@ -21,6 +21,7 @@ import numpy as np
 
 from minigrad.kernels.convolution_shapes import Conv
 from minigrad.kernels.loops import compiled
+from minigrad.kernels.products import product
 from minigrad.kernels.threads import over
 
 Array = Any
@@ -29,7 +30,7 @@ Shape = tuple[int, ...]
 TILES = 256  # at once, in whole rows of them: 16 * (C + K) numbers each, which should stay in the cache
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 SQUARE = np.kron(G, G)  # (16, 9): G w G' of flattened kernels
-TURNED = [4 * i + j for i in (3, 1, 2, 0) for j in (3, 1, 2, 0)]  # G w G' of a kernel turned by half a turn
+TURNED = np.array([4 * i + j for i in (3, 1, 2, 0) for j in (3, 1, 2, 0)])  # of a kernel turned by half a turn
 
 
 def pays(w_shape: Shape, how: Conv) -> bool:
@@ -40,13 +41,12 @@ def pays(w_shape: Shape, how: Conv) -> bool:
 
 def conv(x: Array, w: Array, padding: Shape, windows: Shape) -> Array:
     """(N, C, H, W), (K, C, 3, 3) -> (N, K, *windows)."""
-    return _conv(x, list(_kernels(w)), padding, windows)
+    return _conv(x, _kernels(w), np.arange(16), padding, windows)
 
 
 def conv_input(g: Array, w: Array, padding: Shape, sizes: Shape) -> Array:
     """The transpose of `conv` in x: the convolution of g with the kernels turned by half a turn."""
-    kernels = _kernels(w)
-    return _conv(g, [kernels[i].T for i in TURNED], tuple(2 - p for p in padding), sizes)
+    return _conv(g, _kernels(w).swapaxes(1, 2), TURNED, tuple(2 - p for p in padding), sizes)
 
 
 def conv_weight(g: Array, x: Array, padding: Shape) -> Array:
@@ -56,32 +56,31 @@ def conv_weight(g: Array, x: Array, padding: Shape) -> Array:
     of_inputs, of_gradients = compiled(input_tiles, fast=True), compiled(gradient_tiles, fast=True)
 
     def work(start: int, stop: int) -> Array:
-        total, product = np.zeros((16, k, c), g.dtype), np.empty((k, c), g.dtype)
+        total = np.zeros((16, k, c), g.dtype)
         for a, b in _blocks(start, stop, wide):
             tiles = (b - a) * wide
             v, u = np.empty((16, c, tiles), x.dtype), np.empty((16, k, tiles), g.dtype)
-            of_inputs(x, v, a, high, wide, *padding)
+            of_inputs(x, v, np.arange(16), a, high, wide, *padding)
             of_gradients(g, u, a, high, wide)
-            for i in range(16):
-                np.matmul(u[i], v[i].T, out=product)
-                total[i] += product
+            total += np.matmul(u, v.swapaxes(1, 2))
         return total
 
     first, *others = over(len(x) * high, work, k * c * x.size)
     for other in others:
         first += other
-    return np.ascontiguousarray((SQUARE.T.astype(g.dtype) @ first.reshape(16, k * c)).T).reshape(k, c, 3, 3)
+    square = product(SQUARE.T.astype(g.dtype), first.reshape(16, k * c))
+    return np.ascontiguousarray(square.T).reshape(k, c, 3, 3)
 
 
 def _kernels(w: Array) -> Array:
     """G w G' of every kernel: (16, K, C)."""
     k, c = w.shape[:2]
-    return (SQUARE.astype(w.dtype) @ w.reshape(k * c, 9).T).reshape(16, k, c)
+    return product(SQUARE.astype(w.dtype), w.reshape(k * c, 9).T).reshape(16, k, c)
 
 
-def _conv(x: Array, kernels: list[Array], padding: Shape, windows: Shape) -> Array:
-    """The convolution with transformed kernels, 16 of (K, C)."""
-    x, (k, c), (high, wide) = np.ascontiguousarray(x), kernels[0].shape, _tiles(windows)
+def _conv(x: Array, kernels: Array, order: Array, padding: Shape, windows: Shape) -> Array:
+    """The convolution with transformed kernels (16, K, C), the i-th of which stands at order[i]."""
+    x, (_, k, c), (high, wide) = np.ascontiguousarray(x), kernels.shape, _tiles(windows)
     out = np.empty((len(x), k, *windows), x.dtype)
     of_inputs, to_outputs = compiled(input_tiles, fast=True), compiled(outputs, fast=True)
 
@@ -89,10 +88,9 @@ def _conv(x: Array, kernels: list[Array], padding: Shape, windows: Shape) -> Arr
         for a, b in _blocks(start, stop, wide):
             tiles = (b - a) * wide
             v, products = np.empty((16, c, tiles), x.dtype), np.empty((16, k, tiles), x.dtype)
-            of_inputs(x, v, a, high, wide, *padding)
-            for i in range(16):
-                np.matmul(kernels[i], v[i], out=products[i])
-            to_outputs(products, out, a, high, wide)
+            of_inputs(x, v, order, a, high, wide, *padding)
+            np.matmul(kernels, v, out=products)
+            to_outputs(products, out, order, a, high, wide)
 
     over(len(x) * high, work, k * c * x.size)
     return out
@@ -111,8 +109,8 @@ def _blocks(start: int, stop: int, wide: int) -> list[tuple[int, int]]:
 # -- the loops: rows of tiles from `start` on, `high` rows a sample of `wide` tiles each -------------------------------
 
 
-def input_tiles(x, out, start, high, wide, pad_y, pad_x):
-    """B' x B of every tile: out (16, C, tiles)."""
+def input_tiles(x, out, order, start, high, wide, pad_y, pad_x):
+    """B' x B of every tile: out (16, C, tiles), the i-th of a tile's elements at order[i]."""
     rows = out.shape[2] // wide
     line = np.zeros(2 * wide + 2, x.dtype)
     t = np.empty((2, 4, (rows + 1) * wide), x.dtype)  # along x alone, of even lines and odd ones
@@ -143,8 +141,8 @@ def input_tiles(x, out, start, high, wide, pad_y, pad_x):
             at, length = row * wide, many * wide
             for j in range(4):
                 d0, d1, d2, d3 = t[0, j], t[1, j], t[0, j, wide:], t[1, j, wide:]
-                v0, v1 = out[j, c, at : at + length], out[4 + j, c, at : at + length]
-                v2, v3 = out[8 + j, c, at : at + length], out[12 + j, c, at : at + length]
+                v0, v1 = out[order[j], c, at : at + length], out[order[4 + j], c, at : at + length]
+                v2, v3 = out[order[8 + j], c, at : at + length], out[order[12 + j], c, at : at + length]
                 for q in range(length):
                     v0[q] = d0[q] - d2[q]
                     v1[q] = d1[q] + d2[q]
@@ -153,14 +151,14 @@ def input_tiles(x, out, start, high, wide, pad_y, pad_x):
             row += many
 
 
-def outputs(m, out, start, high, wide):
-    """A' m A of every tile: m (16, K, tiles)."""
+def outputs(m, out, order, start, high, wide):
+    """A' m A of every tile: m (16, K, tiles), the i-th of a tile's elements at order[i]."""
     rows = m.shape[2] // wide
     t = np.empty((2, 4, m.shape[2]), m.dtype)  # along y alone
     half = out.shape[3] // 2
     for k in range(m.shape[1]):
         for j in range(4):
-            m0, m1, m2, m3 = m[j, k], m[4 + j, k], m[8 + j, k], m[12 + j, k]
+            m0, m1, m2, m3 = m[order[j], k], m[order[4 + j], k], m[order[8 + j], k], m[order[12 + j], k]
             t0, t1 = t[0, j], t[1, j]
             for q in range(m.shape[2]):
                 t0[q] = m0[q] + m1[q] + m2[q]

@@ -12,7 +12,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import wrap
-from minigrad.kernels.sums import total
+from minigrad.kernels import attention as kernel
 from minigrad.ops.cast import to
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import broadcast_shape
@@ -27,28 +27,21 @@ __all__ = ["scaled_dot_product_attention"]
 
 
 # One op, not five: a score's array is written in place four times, and only the weights are kept of it.
-@Op(node="SafeSoftmaxBackward0")
+@Op(node="SafeSoftmaxBackward0", cache=True)
 def attention_weights(query, key, mask, scale: float, *, xp):
     """softmax(scale query key^T + mask), where a mask of truth values leaves out what is False.
 
     Rows in which everything is left out are 0.
     """
-    share = math.sqrt(abs(scale))  # half of the scale to each, so that float16 overflows later
-    weights = xp.ascontiguousarray((query * math.copysign(share, scale)) @ xp.swapaxes(key * share, -1, -2))
-    if mask is not None:
-        weights += xp.where(mask, 0.0, -math.inf).astype(weights.dtype) if mask.dtype.kind == "b" else mask
-    if not weights.size:
-        return weights
-    largest = weights.max(axis=-1, keepdims=True)
-    weights -= xp.where(largest == -math.inf, 0, largest)
-    xp.exp(weights, out=weights)
-    sums = total(weights, (weights.ndim - 1,), True)
-    weights /= xp.where(sums == 0, 1, sums)
-    return weights
+    weights = kernel.weights(query, key, mask, scale, xp)
+    return weights, weights
 
 
 @attention_weights.joint_derivative("query", "key", "mask")
-def _attention_weights_rule(g, query, key, out, scale, needs):
+def _attention_weights_rule(g, query, key, out, scale, cache, needs, xp):
+    if cache is not None:
+        found = kernel.slopes(g, cache, query, key, scale, xp)
+        return tuple(gradient if needed else None for gradient, needed in zip(found, needs))
     g_scores = out * (g - sum_dim(g * out, (out.ndim - 1,), True))
     share = math.sqrt(abs(scale))
     signed = math.copysign(share, scale)

@@ -11,10 +11,11 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
+from minigrad.kernels.products import product
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.forms import forms
-from minigrad.ops.linalg.matmul import bmm, cannot_multiply, matmul, matmul_stacks, mm, mv, outer_product, product, vm
+from minigrad.ops.linalg.matmul import bmm, cannot_multiply, matmul, matmul_stacks, mm, mv, outer_product, vm
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import fresh_view_to, reshape, transpose
 
@@ -128,7 +129,7 @@ def addbmm(input, batch1, batch2, *, beta: float = 1, alpha: float = 1):
     if input.dtype.kind == "b":
         not_implemented("addmm_impl_cpu_", input)
     rows = batch1.swapaxes(0, 1).reshape(n, b * k)  # side by side the matrices are one, and the sum one product
-    return _sum_of(input, rows.dot(batch2.reshape(b * k, m)), beta, alpha)
+    return _sum_of(input, product(rows, batch2.reshape(b * k, m)), beta, alpha)
 
 
 @forms(in_place=True)

@@ -12,7 +12,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable
-from minigrad.backend import np
+from minigrad.kernels.products import product, stacked, with_vector
 from minigrad.ops.cast import contiguous
 from minigrad.ops.checks import not_implemented, refuse_bool
 from minigrad.ops.dims import normalize_dim
@@ -29,8 +29,6 @@ __all__ = [
     "outer",
     "tensordot",
 ]
-
-LARGE = 1 << 15  # elements of a matrix that is worth turning around (see `product`)
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------
@@ -75,7 +73,7 @@ def dot(input, tensor):
             f"inconsistent tensor size, expected tensor [{n}] and src [{m}] to have the same number of elements, but "
             f"got {n} and {m} elements respectively"
         )
-    return input.dot(tensor)
+    return with_vector(input, tensor)
 
 
 @forms(out="exact")
@@ -92,7 +90,7 @@ def mv(input, vec):
     if input.shape[1] != len(vec):
         n, k = input.shape
         raise RuntimeError(f"size mismatch, got input ({n}), mat ({n}x{k}), vec ({len(vec)})")
-    return input @ vec
+    return with_vector(input, vec)
 
 
 @Op(node="SqueezeBackward4")
@@ -101,18 +99,7 @@ def vm(input, other):
     _check_dtypes(input, other, "expected m1 and m2 to have the same dtype, but got: {c} != {d}", "addmm_impl_cpu_")
     if len(input) != other.shape[0]:
         raise cannot_multiply(input[None], other)
-    return input @ other
-
-
-def product(input: Any, mat2: Any) -> Any:
-    """input @ mat2, of two arrays that are matrices.
-
-    Few rows times a large transposed matrix, as a linear layer has it, takes OpenBLAS a tenth (64 rows) to half
-    (16 and fewer) longer than the product of the transposes. (`dot` is as fast as @, and twice as fast for small ones.)
-    """
-    if mat2.size >= LARGE and 1 < len(input) <= 128 and type(mat2) is np.ndarray and mat2.flags.f_contiguous:
-        return np.ascontiguousarray(mat2.T.dot(input.T).T)
-    return input.dot(mat2)
+    return with_vector(input, other)
 
 
 @forms(out="exact")
@@ -144,7 +131,7 @@ def bmm(input, mat2):
     _check_dtypes(input, mat2, "expected scalar type {a} but found {b}", "bmm")
     if input.shape[::2] != mat2.shape[:2]:
         raise _batches_differ(input.shape, mat2.shape)
-    return input @ mat2
+    return stacked(input, mat2)
 
 
 def _batches_differ(a: tuple[int, ...], b: tuple[int, ...]) -> RuntimeError:
@@ -159,7 +146,7 @@ def matmul_stacks(input, other):
     refuse_bool(input, "bmm")
     _check_dtypes(input, other, "expected scalar type {a} but found {b}", "bmm")
     try:
-        return input @ other
+        return stacked(input, other)
     except ValueError:
         raise _stacks_differ(input.shape, other.shape) from None
 
