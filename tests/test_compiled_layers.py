@@ -1,4 +1,6 @@
-"""Normalization and gelu in compiled loops are equal to their formulas in NumPy: values, all gradients, both orders."""
+"""Compiled loops are equal to their formulas in NumPy: normalization and gelu with all gradients of both orders, and
+the gradient of embeddings.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad
-from minigrad.kernels import gelu, norms
+from minigrad.kernels import gelu, norms, places
 from minigrad.kernels.loops import compiled
 from minigrad.nn import functional as F
 
@@ -95,6 +97,20 @@ def test_gelu_of_infinities_and_nan():
         (loops, *_), (formulas, *_) = both(F.gelu, [x], 0)
     np.testing.assert_array_equal(np.isnan(loops), np.isnan(formulas))
     assert loops[0] == np.inf
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.integers(0, 30), st.lists(st.integers(1, 3), min_size=1, max_size=2), dtypes, seeds)
+def test_rows_added_to_a_table(rows, n, more, dtype, seed):
+    """An embedding's gradient, bit for bit: rows named several times are added in the order they come in."""
+    random = np.random.default_rng(seed)
+    index, values = random.integers(-rows, rows, n), random.standard_normal((n, *more)).astype(dtype)
+    results = []
+    for least in (0, 1 << 60):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(places, "COMPILED", least)
+            results.append(places.added(values, (index,), (rows, *more), np))
+    np.testing.assert_array_equal(*results)
 
 
 def test_large_layers_take_the_loops_whatever_their_layout(monkeypatch):

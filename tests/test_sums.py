@@ -7,8 +7,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
-from minigrad.kernels.sums import LONGEST, total
+from minigrad.kernels.sums import LARGE, LONGEST, total, whole
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -24,6 +25,20 @@ def test_sums_over_any_dims(shape, dtype):
                     assert (out.dtype, np.shape(out)) == (dtype, expected.shape)
                     scale = np.abs(x).sum() + 1
                     np.testing.assert_allclose(out, expected, rtol=0, atol=scale * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("n", [LARGE, LARGE + 1, 100_000])
+def test_the_sum_of_all_is_as_close_as_torchs(n):
+    errors = []
+    for seed in range(20):
+        x = np.random.default_rng(seed).uniform(0.5, 2, n).astype("float32")
+        exact = x.astype("float64").sum()
+        ours = whole(x)
+        assert ours.dtype == "float32"
+        assert ours == total(x, (0,))
+        errors.append((abs(ours - exact), abs(float(torch.tensor(x).sum()) - exact)))
+    ours, theirs = np.mean(errors, axis=0)
+    assert ours <= 2 * theirs
 
 
 def test_dims_in_any_order():

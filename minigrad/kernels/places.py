@@ -12,8 +12,11 @@ from types import ModuleType
 from typing import Any
 
 from minigrad.backend import np
+from minigrad.kernels.loops import compiled
 
 Where = tuple[Any, ...]
+
+COMPILED = 1 << 12  # numbers from which a compiled loop pays
 
 
 def is_mask(where: Where) -> bool:
@@ -85,12 +88,25 @@ def added(values: Any, where: Where, shape: tuple[int, ...], xp: ModuleType) -> 
     elif xp is not np:
         xp.add.at(out, where, values)
     elif len(where) == 1 and where[0].ndim == 1 and values.ndim > 1 and len(values) == len(where[0]):
+        loop = compiled(add_rows) if values.size >= COMPILED and values.dtype.char in "fd" else None
+        if loop is not None:
+            width = math.prod(shape[1:])
+            loop(out.reshape(len(out), width), where[0], np.ascontiguousarray(values).reshape(len(values), width))
+            return out
         first, again = _occurrences(where[0], shape[0])
         out[where[0][first]] = values[first]
         add(out, (where[0][again],), values[again], xp)
     else:
         add(out, where, values, xp)
     return out
+
+
+def add_rows(out, index, values):
+    """out[index[i]] += values[i], one i after the other."""
+    for i in range(len(index)):
+        row, value = out[index[i]], values[i]
+        for j in range(len(row)):
+            row[j] += value[j]
 
 
 def _occurrences(index: Any, size: int) -> tuple[Any, Any]:

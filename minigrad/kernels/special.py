@@ -23,9 +23,7 @@ from minigrad.backend import np
 from minigrad.kernels.loops import compiled
 from minigrad.kernels.threads import over
 
-BLOCK = (
-    1 << 17
-)  # elements evaluated at a time: intermediate arrays stay in the cache, and threads are not called too often
+BLOCK = 1 << 17  # elements evaluated at a time, so that the intermediate arrays stay in the processor's cache
 
 CENTRE = (
     -1.462091340945175e-07, 1.637123442577e-06, -1.4923003368152099e-05, 0.00012055286202005714,

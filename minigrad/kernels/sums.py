@@ -1,4 +1,4 @@
-"""Sums over the first or the last dims of an array, on the CPU as a product with a vector of ones.
+"""Sums over the first or the last dims of an array, or all, on the CPU as a product with a vector of ones.
 
 BLAS reads the memory once, in whole registers, where NumPy adds row to row or starts anew at each row: 64 x 10 floats
 take 0.5 us against 2.5, 768 x 512 20 us against 55 to 75. Down the rows the result is also closer (four partial sums,
@@ -14,12 +14,23 @@ from typing import Any
 from minigrad.backend import np
 from minigrad.kernels.products import with_vector
 
+LARGE = 1 << 15  # elements from which the sum of all is taken in rows of LONGEST, three times faster and as close
 LONGEST = 1024  # elements in a row: from there on NumPy's sums are closer by more than a digit's third
 
 
 @functools.lru_cache(maxsize=256)
 def _ones(n: int, dtype: Any) -> Any:
     return np.ones(n, dtype)
+
+
+def whole(x: Any) -> Any:
+    """x.sum() of floats."""
+    if x.size < LARGE or type(x) is not np.ndarray or x.dtype.char not in "fd" or not x.flags.c_contiguous:
+        return x.sum()
+    flat, n = x.reshape(-1), x.size // LONGEST
+    return (
+        with_vector(flat[: n * LONGEST].reshape(n, LONGEST), _ones(LONGEST, x.dtype)).sum() + flat[n * LONGEST :].sum()
+    )
 
 
 def total(x: Any, dim: tuple[int, ...], keepdim: bool = False) -> Any:
@@ -36,4 +47,4 @@ def total(x: Any, dim: tuple[int, ...], keepdim: bool = False) -> Any:
             if n <= LONGEST:
                 out = with_vector(x.reshape(x.size // n, n), _ones(n, x.dtype))
                 return out.reshape(shape[:first] + (1,) * k if keepdim else shape[:first])
-    return x.sum(axis=dim, keepdims=keepdim)
+    return whole(x) if k == x.ndim and not keepdim else x.sum(axis=dim, keepdims=keepdim)

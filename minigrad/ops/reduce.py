@@ -13,7 +13,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.backend import np
-from minigrad.kernels.sums import total
+from minigrad.kernels.sums import total, whole
 from minigrad.ops.cast import to
 from minigrad.ops.compare import isnan, logical_not
 from minigrad.ops.dims import normalize_dim, normalize_dims
@@ -33,7 +33,7 @@ Dims = int | Iterable[int] | None
 @Op(node="SumBackward0")
 def sum_all(input):
     """The sum of all elements."""
-    return input.sum() if input.dtype.kind == "f" else input.sum(dtype="int64")
+    return whole(input) if input.dtype.kind == "f" else input.sum(dtype="int64")
 
 
 @Op(node="SumBackward1")
@@ -96,7 +96,7 @@ def _need_float(name: str, array: Any) -> None:
 def mean_all(input):
     """The mean of all elements; nan if there are none."""
     _need_float("mean", input)
-    return input.sum() / (input.size or math.nan)
+    return whole(input) / (input.size or math.nan)
 
 
 @Op(node="MeanBackward1")
