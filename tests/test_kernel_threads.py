@@ -157,3 +157,23 @@ def test_products_that_do_not_fit_are_refused(splitting, monkeypatch):
         products.product(a, b)
     with pytest.raises(ValueError, match="mismatch"):
         products.stacked(a[None], b[None])
+
+
+def test_the_count_may_change_while_others_work():
+    """Threads that are told to end leave no job undone."""
+    stop = threading.Event()
+
+    def change():
+        while not stop.is_set():
+            for count in (1, 3, 2, 4):
+                minigrad.set_num_threads(count)
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    try:
+        for _ in range(300):
+            parts = threads.over(12, lambda *part: part, 1 << 40)
+            assert [i for first, last in parts for i in range(first, last)] == list(range(12))
+    finally:
+        stop.set()
+        changer.join()

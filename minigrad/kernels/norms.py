@@ -17,15 +17,19 @@ COMPILED = 1 << 13  # numbers from which a compiled loop pays
 COST = 16  # a number's part in the work, in multiplications
 
 
-def fits(*arrays: Array) -> bool:
+def fits(first: Array, *more: Array | None) -> bool:
     """Whether these loops may take the arrays: of floats of one dtype, large enough, on the CPU, with numba there."""
-    first = arrays[0]
     return (
-        all(type(a) is np.ndarray and a.dtype == first.dtype for a in arrays)
+        all(a is None or (type(a) is np.ndarray and a.dtype == first.dtype) for a in (first, *more))
         and first.dtype.char in "fd"
         and first.size >= COMPILED
         and compiled(normalize_rows, fast=True) is not None
     )
+
+
+def fits_channels(first: Array, *more: Array | None) -> bool:
+    """The same for channels, which must have planes: a loop over single numbers would be slow."""
+    return first.ndim > 2 and fits(first, *more)
 
 
 # -- layer norm --------------------------------------------------------------------------------------------------------

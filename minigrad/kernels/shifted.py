@@ -83,7 +83,7 @@ def conv(x: Array, w: Array, how: Conv, shape: Shape) -> Array:
     """`convolution.conv` of arrays that fit together; the result has `shape`."""
     groups, (k, c) = how.groups, w.shape[:2]
     at = places(x.shape[2:], w.shape[2:], shape[2:], *how[:3])
-    weights, where = _quadruples(_pairs(w.reshape(groups, k // groups, -1), 1), at, c)
+    weights, where = _filled_up(w.reshape(groups, k // groups, -1), at, c)
     out = np.empty((shape[0], groups, k // groups, *shape[2:]), x.dtype)
     loop = compiled(correlate, fast=True)
 
@@ -200,8 +200,9 @@ def multiply(g, x, places, out, length):
             for k in range(0, g.shape[2], 2):
                 a, b = g[n, i, k, :length], g[n, i, k + 1, :length]
                 for r in range(0, len(places), 4):
-                    x0, x1 = x[n, i, places[r] :][:length], x[n, i, places[r + 1] :][:length]
-                    x2, x3 = x[n, i, places[r + 2] :][:length], x[n, i, places[r + 3] :][:length]
+                    p0, p1, p2, p3 = places[r], places[r + 1], places[r + 2], places[r + 3]
+                    x0, x1 = x[n, i, p0 : p0 + length], x[n, i, p1 : p1 + length]
+                    x2, x3 = x[n, i, p2 : p2 + length], x[n, i, p3 : p3 + length]
                     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = np.float32(0)
                     for p in range(length):
                         u, v = a[p], b[p]
@@ -246,16 +247,14 @@ def _windows(pitched: Array, at: Places, windows: Shape) -> Array:
     return pitched.reshape(*pitched.shape[:3], *at.pitched)[(..., *map(slice, windows))]
 
 
-def _pairs(w: Array, axis: int) -> Array:
-    return np.concatenate([w, np.zeros_like(w[:, :1])], axis) if w.shape[axis] % 2 else w
-
-
-def _quadruples(w: Array, at: Places, channels: int) -> tuple[Array, Array]:
-    """The columns (c, t) of `w` with those added that make fours, and the place of each: of those, the zeros."""
-    where = np.add.outer(np.arange(channels) * at.channel, at.first).ravel()
-    more = -len(where) % 4
-    zeros = np.zeros((*w.shape[:2], more), w.dtype)
-    return np.concatenate([w, zeros], 2), np.append(where, np.full(more, channels * at.channel))
+def _filled_up(w: Array, at: Places, channels: int) -> tuple[Array, Array]:
+    """`w` with zeros that make its rows twos and its columns (c, t) fours; and the columns' places."""
+    rows, columns = w.shape[1:]
+    out = np.zeros((len(w), rows + rows % 2, columns + -columns % 4), w.dtype)
+    out[:, :rows, :columns] = w
+    where = np.full(out.shape[2], channels * at.channel)
+    where[:columns] = np.add.outer(np.arange(channels) * at.channel, at.first).ravel()
+    return out, where
 
 
 def _blocks(start: int, stop: int, step: int) -> list[slice]:

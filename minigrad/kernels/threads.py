@@ -23,7 +23,7 @@ WORTH = 1 << 20  # multiplications, some 25 us, from which a part pays: to hand 
 
 _count: int | None = None  # None until it is asked for or set
 _jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()  # (work, part, index, where to put the result); None ends a thread
-_threads = 0  # that wait for jobs
+_threads = 0  # that serve
 _lock = threading.Lock()
 _splitting = False  # whether work was ever split
 _holders = 0  # uses of `held` at this moment
@@ -75,9 +75,10 @@ def over(n: int, work: Callable[[int, int], T], cost: int) -> list[T]:
     results: list[Any] = [None] * parts
     _splitting = True
     with held:
-        _start(parts - 1)
-        for i, part in enumerate(pairwise(ends[1:]), 1):
-            _jobs.put((work, part, i, done))
+        with _lock:  # threads that are told to end, end after these jobs
+            _start(parts - 1)
+            for i, part in enumerate(pairwise(ends[1:]), 1):
+                _jobs.put((work, part, i, done))
         results[0] = _attempt(work, (0, first))
         for _ in range(parts - 1):
             i, result = done.get()
@@ -108,13 +109,11 @@ def _serve(jobs: queue.SimpleQueue[Any]) -> None:
 
 
 def _start(threads: int) -> None:
-    """See that so many wait for jobs."""
+    """See that so many serve."""
     global _threads
-    if _threads < threads:
-        with _lock:
-            while _threads < threads:
-                threading.Thread(target=_serve, args=(_jobs,), name="minigrad", daemon=True).start()
-                _threads += 1
+    while _threads < threads:
+        threading.Thread(target=_serve, args=(_jobs,), name="minigrad", daemon=True).start()
+        _threads += 1
 
 
 class _Held:

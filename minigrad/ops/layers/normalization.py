@@ -55,8 +55,8 @@ def _all_but_channels(ndim: int) -> tuple[int, ...]:
 def _batch_norm(input, weight, bias, eps: float, known: tuple):
     """(input - mean) * rstd * weight + bias, each channel by its own moments, which are `known`."""
     centred, rstd = known
-    if bias is not None and norms.fits(centred, rstd, bias):
-        scale = rstd if weight is None else rstd.reshape(-1) * weight
+    if norms.fits_channels(centred, rstd, bias):
+        scale = rstd.reshape(-1) if weight is None else rstd.reshape(-1) * weight
         return norms.scaled_channels(centred, scale, bias), known
     out = centred * (rstd if weight is None else rstd * _per_channel(weight, input.ndim))
     if bias is not None:
@@ -68,7 +68,7 @@ def _batch_norm(input, weight, bias, eps: float, known: tuple):
 def _batch_norm_rule(g, input, weight, weight_shape, bias_shape, eps, cache, needs):
     dim = _all_but_channels(input.ndim)
     centred, rstd = moments(input, dim, eps) if cache is None else cache
-    if cache is not None and norms.fits(g, centred, *[w for w in (weight,) if w is not None]):
+    if cache is not None and norms.fits_channels(g, centred, weight):
         found = norms.batch_norm_back(g, weight, centred, rstd)
         return tuple(gradient if needed else None for gradient, needed in zip(found, needs))
     n = reduced_size(input.shape, dim)
@@ -145,7 +145,7 @@ def _batch_moments(x: Any, eps: float) -> tuple[tuple[Any, Any], Any, Any]:
     """(what `moments` gives, and the channels' means and unbiased variances), from one pass over the array."""
     dim = _all_but_channels(x.ndim)
     n = x.size // x.shape[1]
-    if norms.fits(x) and x.ndim > 2:
+    if norms.fits_channels(x):
         centred, mean, var = norms.channel_moments(x)
         mean, var = (_per_channel(m, x.ndim) for m in (mean, var))
     else:
@@ -245,7 +245,7 @@ def instance_norm(
 @Op(node="NativeLayerNormBackward0", cache=True)
 def _layer_norm(input, weight, bias, dim: tuple, eps: float):
     """(input - mean) * rstd * weight + bias, by the moments over the last dims, `dim`."""
-    if norms.fits(input):
+    if norms.fits(input, weight, bias):
         return norms.layer_norm(input, weight, bias, reduced_size(input.shape, dim), eps)
     centred, rstd = moments(input, dim, eps)
     out = centred * rstd
@@ -259,7 +259,7 @@ def _layer_norm(input, weight, bias, dim: tuple, eps: float):
 @_layer_norm.joint_derivative("input", "weight", "bias")
 def _layer_norm_rule(g, input, weight, dim, eps, cache, needs):
     centred, rstd = moments(input, dim, eps) if cache is None else cache
-    if cache is not None and norms.fits(g, centred):
+    if cache is not None and norms.fits(g, centred, weight):
         found = norms.layer_norm_back(g, weight, centred, rstd, tuple(input.shape[d] for d in dim))
         return tuple(gradient if needed else None for gradient, needed in zip(found, needs))
     samples = tuple(range(input.ndim - len(dim)))
