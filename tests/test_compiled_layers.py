@@ -1,5 +1,5 @@
-"""Compiled loops are equal to their formulas in NumPy: normalization and gelu with all gradients of both orders, and
-the gradient of embeddings.
+"""Compiled loops are equal to their formulas in NumPy: normalization, gelu and relu with all gradients of both orders,
+and the gradient of embeddings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad
-from minigrad.kernels import gelu, norms, places
+from minigrad.kernels import gelu, norms, places, relu
 from minigrad.kernels.loops import compiled
 from minigrad.nn import functional as F
 
@@ -29,6 +29,7 @@ def both(function: Callable[..., Any], arrays: list[np.ndarray], seed: int) -> t
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(norms, "COMPILED", least)
             patch.setattr(gelu, "COMPILED", least)
+            patch.setattr(relu, "COMPILED", least)
             leaves = [minigrad.tensor(a, requires_grad=True) for a in arrays]
             out = function(*leaves)
             g = minigrad.tensor(np.random.default_rng(seed).standard_normal(out.shape).astype(out.array.dtype))
@@ -91,12 +92,23 @@ def test_gelu(n, block, seed):
         assert_equal(*both(F.gelu, [x], seed))
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=3), dtypes, seeds)
+def test_relu(shape, dtype, seed):
+    x = np.asarray(drawn(seed, dtype, tuple(shape))[0])
+    x.reshape(-1)[:3] = [0, np.inf, -np.inf][: x.size]
+    for loops, formulas in zip(*both(F.relu, [x], seed), strict=True):
+        np.testing.assert_array_equal(loops, formulas)
+
+
 def test_gelu_of_infinities_and_nan():
     x = np.array([np.inf, -np.inf, np.nan, 1], "float32")
     with np.errstate(invalid="ignore"):
         (loops, *_), (formulas, *_) = both(F.gelu, [x], 0)
     np.testing.assert_array_equal(np.isnan(loops), np.isnan(formulas))
     assert loops[0] == np.inf
+    for loops, formulas in zip(*both(F.relu, [x], 0), strict=True):
+        np.testing.assert_array_equal(loops, formulas)
 
 
 @settings(deadline=None)

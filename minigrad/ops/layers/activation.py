@@ -8,6 +8,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.kernels import gelu as kernel
+from minigrad.kernels import relu as loops
 from minigrad.kernels import special
 from minigrad.kernels.select import select
 from minigrad.ops.arithmetic import abs, true_divide
@@ -32,13 +33,13 @@ def relu(input, *, xp):
     """max(input, 0); slope 0 at 0, 1 at nan. RuntimeError for dtype bool."""
     if input.dtype.kind == "b":
         raise RuntimeError("Boolean inputs not supported for relu")
-    return xp.maximum(input, 0)
+    return loops.relu(input) if loops.fits(input) else xp.maximum(input, 0)
 
 
 @Op(node="ThresholdBackwardBackward0")
 def relu_backward(input, output, *, xp):
     """The gradient of relu from the one that came in: it depends on relu's `output`, if only in steps."""
-    return select(output <= 0, 0, input, xp)
+    return loops.relu_back(input, output) if loops.fits(input, output) else select(output <= 0, 0, input, xp)
 
 
 relu.derivative(input=lambda g, out: relu_backward(g, out))
