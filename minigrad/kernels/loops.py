@@ -22,6 +22,10 @@ def compiled(loop: Callable[..., Any], fast: bool = False) -> Any:
         import numba
     except ImportError:
         return None
-    return numba.njit(
-        error_model="numpy", cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"} if fast else False
-    )(loop)
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    if fast:
+        options["fastmath"] = {"contract", "reassoc", "nsz"}
+    try:
+        return numba.njit(cache=True, **options)(loop)
+    except RuntimeError:  # no folder for the cache can be written to
+        return numba.njit(**options)(loop)

@@ -16,11 +16,13 @@ import numpy as np
 
 from minigrad import backend
 from minigrad.kernels.loops import compiled
+from minigrad.kernels.threads import over
 from minigrad.kernels.windows import half_in_single, span, taps
 
 Array = Any
 Shape = tuple[int, ...]
 COMPILED = 1 << 12  # numbers from which a compiled loop pays
+COST = 32  # a number's part in the work, in multiplications
 Slices = list[tuple[int, tuple[Any, ...], tuple[Any, ...]]]
 
 
@@ -64,7 +66,8 @@ def max_pool(x: Array, how: Pool, xp: ModuleType) -> tuple[Array, Array]:
         loop = compiled(largest_of_four)
         if loop is not None and 2 * windows[0] <= sizes[0] and 2 * windows[1] <= sizes[1]:
             values, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
-            loop(*(a.reshape(-1, *a.shape[-2:]) for a in (np.ascontiguousarray(x), values, indices)))
+            planes = [a.reshape(-1, *a.shape[-2:]) for a in (np.ascontiguousarray(x), values, indices)]
+            over(len(planes[0]), lambda start, stop: loop(*(a[start:stop] for a in planes)), COST * x.size)
             return values, indices
     number = "uint8" if math.prod(how.kernel) <= 256 else "int32"
     values, winner, unit = x, xp.zeros((), number), 1
