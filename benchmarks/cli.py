@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "scaling": "a perceptron over batch sizes and widths",
         "memory": "growth over many steps, and the peak",
         "loader": "DataLoaders, with and without workers",
-        "all": "everything, and the page of results, in some 20 minutes",
+        "all": "everything, and the page of results, in half an hour",
         "page": "nothing: only write the page of results from the JSON files",
     }.items():
         add(f"--{suite}", dest="suite", action="store_const", const=suite, default="steps", help=text)
