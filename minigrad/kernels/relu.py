@@ -6,19 +6,19 @@ from typing import Any
 
 from minigrad.backend import Array, np
 from minigrad.kernels.loops import compiled
-from minigrad.kernels.threads import over
+from minigrad.kernels.threads import WORTH, over
 
 COMPILED = 1 << 12  # numbers from which a compiled loop pays
 COST = 4  # a number's part in the work, in multiplications
 
 
-def fits(*arrays: Array) -> bool:
-    """Whether these loops may take the arrays: of floats, large enough, on the CPU, with numba there."""
-    first = arrays[0]
+def fits(x: Array) -> bool:
+    """Whether these loops may take it: of floats, large enough, without gaps, on the CPU, with numba there."""
     return (
-        first.size >= COMPILED
-        and all(type(a) is np.ndarray and a.dtype == first.dtype and a.flags.c_contiguous for a in arrays)
-        and first.dtype.char in "fd"
+        x.size >= COMPILED
+        and type(x) is np.ndarray
+        and x.dtype.char in "fd"
+        and x.flags.c_contiguous
         and compiled(positive) is not None
     )
 
@@ -36,7 +36,10 @@ def relu_back(g: Array, out: Array) -> Array:
 def _split(loop: Any, *arrays: Array) -> Array:
     result = np.empty_like(arrays[0])
     flat = [a.reshape(-1) for a in (*arrays, result)]
-    over(result.size, lambda start, stop: loop(*(a[start:stop] for a in flat)), COST * result.size)
+    if COST * result.size < 2 * WORTH:
+        loop(*flat)
+    else:
+        over(result.size, lambda start, stop: loop(*(a[start:stop] for a in flat)), COST * result.size)
     return result
 
 

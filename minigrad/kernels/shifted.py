@@ -31,7 +31,7 @@ from minigrad.kernels.windows import span, taps
 Array = Any
 Shape = tuple[int, ...]
 
-BLOCK_BYTES = 1 << 18  # of planes at once: they stay in the cache
+BLOCK_BYTES = 1 << 19  # of planes at once: they stay in the cache
 
 
 class Places(NamedTuple):

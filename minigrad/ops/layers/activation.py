@@ -39,7 +39,9 @@ def relu(input, *, xp):
 @Op(node="ThresholdBackwardBackward0")
 def relu_backward(input, output, *, xp):
     """The gradient of relu from the one that came in: it depends on relu's `output`, if only in steps."""
-    return loops.relu_back(input, output) if loops.fits(input, output) else select(output <= 0, 0, input, xp)
+    if loops.fits(input) and loops.fits(output):
+        return loops.relu_back(input, output)
+    return select(output <= 0, 0, input, xp)
 
 
 relu.derivative(input=lambda g, out: relu_backward(g, out))
