@@ -1,16 +1,21 @@
 """Convolution with 3x3 kernels and stride 1 by Winograd's F(2x2, 3x3), which multiplies 16 times where sums take 36.
 
-A tile of 4x4 inputs makes 2x2 outputs. With the constant matrices below, for every tile of every channel
+A tile of 4x4 inputs makes 2x2 outputs. For every tile of every channel
 
     out = A' [ sum over c of (G w G') * (B' x B) ] A          (* elementwise, ' the transpose)
+
+         1  0 -1  0            1    0    0
+    B' = 0  1  1  0       G = 1/2  1/2  1/2       A' = 1  1  1  0
+         0 -1  1  0           1/2 -1/2  1/2            0  1 -1 -1
+         0  1  0 -1            0    0    1
 
 and the sum over channels becomes 16 matrix products, one an element of the tile: (K, C) by (C, tiles). The transforms
 are additions, in compiled loops. The transpose in x is the convolution of g with the kernels turned by half a turn,
 which only reorders the 16; that in w is  G' [ sum over tiles of (A g A') * (B' x B) ] G.
 
 S. Winograd 1980; A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016. In float32 the error
-is about twice that of the plain sum. An infinite number makes nan of all outputs of its tiles, where the plain sum has
-inf in some.
+is one to three times that of the plain sum. An infinite number makes nan of all outputs of its tiles, where the plain
+sum has inf in some.
 """
 
 from __future__ import annotations
