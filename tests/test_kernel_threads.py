@@ -149,6 +149,29 @@ def test_stacks_and_vectors_are_split_and_equal(monkeypatch):
     assert blas() == {3}
 
 
+def test_two_matrices_are_a_stack_too(monkeypatch):
+    """As in the derivative of `cdist`."""
+    monkeypatch.setattr(threads, "_splitting", True)
+    a, b = matrices(0, (300, 200), (200, 100))
+    np.testing.assert_allclose(products.stacked(a, b), a @ b, atol=1e-3)
+    x, y = (minigrad.tensor(m, requires_grad=True) for m in matrices(0, (400, 64), (300, 64)))
+    minigrad.cdist(x, y).sum().backward()
+    assert x.grad.shape == x.shape
+
+
+def test_parts_see_the_callers_errstate():
+    with np.errstate(invalid="raise"):
+        with pytest.raises(FloatingPointError):
+            threads.over(3, lambda first, last: first and np.sqrt(np.array(-1.0)), 1 << 40)
+
+
+def test_the_count_is_known_before_blas_is_held(monkeypatch):
+    monkeypatch.setattr(threads, "_count", None)
+    with threads.held:
+        pass
+    assert minigrad.get_num_threads() == 3
+
+
 @pytest.mark.parametrize("splitting", [False, True])
 def test_products_that_do_not_fit_are_refused(splitting, monkeypatch):
     monkeypatch.setattr(threads, "_splitting", splitting)

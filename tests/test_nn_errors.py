@@ -142,3 +142,7 @@ def test_old_arguments_of_losses_warn():
 
 def test_dropout_between_layers_wants_two_of_them():
     same(lambda T: repr(T.nn.LSTM(3, 4, dropout=0.2)))
+
+
+def test_instance_norm_of_no_samples_is_empty():
+    same(lambda T: T.nn.functional.instance_norm(T.zeros(0, 3, 4, 4)))

@@ -167,8 +167,7 @@ def along(index: Any, dim: int, xp: ModuleType) -> Where:
 
 
 def first_outside(index: Any, low: int, high: int) -> int | None:
-    """The first of the indices that is not in low <= i < high, None if all are. Nobody looks on a GPU: it would "
-    "wait."""
+    """The first of the indices outside low <= i < high, None if there is none. Nobody looks on a GPU: it would wait."""
     if type(index) is not np.ndarray or not index.size:
         return None
     if low == 0:  # seen as unsigned, negative ones are too large as well

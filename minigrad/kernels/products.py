@@ -56,6 +56,8 @@ def _is_turned(a: Array, b: Array) -> bool:
 
 def stacked(a: Array, b: Array) -> Array:
     """a @ b of two stacks of matrices, whose dims in front are broadcast; ValueError if they do not fit."""
+    if a.ndim == b.ndim == 2:
+        return product(a, b)
     cost = a.size * b.shape[-1]
     if cost < SPLITS or type(b) is not np.ndarray or b.dtype.char not in "fd" or not is_splitting():
         return a @ b

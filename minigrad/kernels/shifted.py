@@ -8,7 +8,8 @@ the pitch of the input's rows, so a plane of `length` numbers from place on is a
     out[k] = sum over (c, t) of w[k, c, t] * x[place(c, t) : place(c, t) + length]
 
 The numbers between a row's last window and the next row's first come along and are dropped. The transposes go through
-the same places: `conv_input` adds shifted planes, `conv_weight` multiplies them.
+the same places: `conv_input` adds shifted planes, `conv_weight` multiplies them; between the rows of g are zeros, which
+an infinite weight or input makes nan, so there it can make nan of more results than the plain sum does.
 
 The loops take two rows of outputs and four of inputs at a time: weights are padded with zeros to whole pairs and
 quadruples, which read a plane of zeros. Shapes: x (N, groups, numbers of a sample), w (groups, rows, columns).

@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -22,7 +23,9 @@ T = TypeVar("T")
 WORTH = 1 << 20  # multiplications, some 25 us, from which a part pays: to hand it to a thread takes about as long
 
 _count: int | None = None  # None until it is asked for or set
-_jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()  # (work, part, index, where to put the result); None ends a thread
+_jobs: queue.SimpleQueue[Any] = (
+    queue.SimpleQueue()
+)  # (context, work, part, index, where the result goes); None ends a thread
 _threads = 0  # that serve
 _lock = threading.Lock()
 _splitting = False  # whether work was ever split
@@ -78,7 +81,7 @@ def over(n: int, work: Callable[[int, int], T], cost: int) -> list[T]:
         with _lock:  # threads that are told to end, end after these jobs
             _start(parts - 1)
             for i, part in enumerate(pairwise(ends[1:]), 1):
-                _jobs.put((work, part, i, done))
+                _jobs.put((copy_context(), work, part, i, done))  # the context has NumPy's errstate
         results[0] = _attempt(work, (0, first))
         for _ in range(parts - 1):
             i, result = done.get()
@@ -103,9 +106,9 @@ def _attempt(work: Callable[[int, int], Any], part: tuple[int, int]) -> Any:
 
 def _serve(jobs: queue.SimpleQueue[Any]) -> None:
     while (job := jobs.get()) is not None:
-        work, part, i, done = job
-        done.put((i, _attempt(work, part)))
-        del job, work, done  # or their arrays would live until the next job
+        context, work, part, i, done = job
+        done.put((i, context.run(_attempt, work, part)))
+        del job, context, work, done  # or their arrays would live until the next job
 
 
 def _start(threads: int) -> None:
@@ -121,6 +124,7 @@ class _Held:
 
     def __enter__(self) -> None:
         global _holders
+        get_num_threads()  # asked for the first time below, it would be 1
         with _lock:
             if not _holders:
                 _set_blas(1)

@@ -230,6 +230,8 @@ def instance_norm(
     if math.prod(rest) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
     _check_channels(input, running_mean, running_var, weight, bias, True)
+    if not input.array.size:
+        return _of_nothing(input, weight, bias)
     # Every channel of every sample is a channel of one large sample.
     rows = reshape(input, (1, n * c, *rest))
     known, mean, var = _batch_moments(rows.array, eps)
