@@ -23,9 +23,8 @@ T = TypeVar("T")
 WORTH = 1 << 20  # multiplications, some 25 us, from which a part pays: to hand it to a thread takes about as long
 
 _count: int | None = None  # None until it is asked for or set
-_jobs: queue.SimpleQueue[Any] = (
-    queue.SimpleQueue()
-)  # (context, work, part, index, where the result goes); None ends a thread
+# A job is (context, work, part, index, where the result goes); None ends a thread.
+_jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
 _threads = 0  # that serve
 _lock = threading.Lock()
 _splitting = False  # whether work was ever split
