@@ -23,7 +23,7 @@ import numpy as np
 
 from minigrad.kernels import shifted, winograd
 from minigrad.kernels.convolution_shapes import Conv, check
-from minigrad.kernels.loops import compiled
+from minigrad.kernels.loops import takes
 from minigrad.kernels.threads import over
 from minigrad.kernels.windows import half_in_single, taps
 
@@ -39,7 +39,7 @@ COMPILED = 1 << 16  # multiplications from which a compiled loop pays
 def conv(x: Array, w: Array, how: Conv, xp: ModuleType) -> Array:
     """The convolution of `x` with `w`; RuntimeError with torch's text if they do not fit (see `check`)."""
     shape = check(x.shape, w.shape, how)
-    if _compiled(x, w.shape, shape, how, xp):
+    if _compiled(x, w.shape, shape):
         if winograd.pays(w.shape, how):
             return winograd.conv(x, w, how.padding, shape[2:])
         if shifted.pays(x.shape[2:], w.shape, shape, how):
@@ -59,7 +59,7 @@ def conv(x: Array, w: Array, how: Conv, xp: ModuleType) -> Array:
 @half_in_single
 def conv_weight(g: Array, x: Array, how: Conv, w_shape: Shape, xp: ModuleType) -> Array:
     """The transpose of `conv` in w: <conv(x, w), g> = <w, conv_weight(g, x)>."""
-    if _compiled(x, w_shape, g.shape, how, xp):
+    if _compiled(x, w_shape, g.shape):
         if winograd.pays(w_shape, how):
             return winograd.conv_weight(g, x, how.padding)
         if shifted.pays(x.shape[2:], w_shape, g.shape, how):
@@ -82,7 +82,7 @@ def conv_weight(g: Array, x: Array, how: Conv, w_shape: Shape, xp: ModuleType) -
 @half_in_single
 def conv_input(g: Array, w: Array, how: Conv, x_shape: Shape, xp: ModuleType) -> Array:
     """The transpose of `conv` in x: <conv(x, w), g> = <x, conv_input(g, w)>."""
-    if _compiled(g, w.shape, g.shape, how, xp):
+    if _compiled(g, w.shape, g.shape):
         if winograd.pays(w.shape, how):
             return winograd.conv_input(g, w, how.padding, x_shape[2:])
         if shifted.pays_for_input(x_shape[2:], w.shape, g.shape, how):
@@ -102,10 +102,9 @@ def conv_input(g: Array, w: Array, how: Conv, x_shape: Shape, xp: ModuleType) ->
     return out
 
 
-def _compiled(x: Array, w_shape: Shape, shape: Shape, how: Conv, xp: ModuleType) -> bool:
+def _compiled(x: Array, w_shape: Shape, shape: Shape) -> bool:
     """Whether compiled loops may take it: of floats, enough of them, with numba installed."""
-    work = math.prod(w_shape[1:]) * math.prod(shape)
-    return xp is np and x.dtype.char in "fd" and work >= COMPILED and compiled(winograd.outputs, fast=True) is not None
+    return math.prod(w_shape[1:]) * math.prod(shape) >= COMPILED and takes(0, x)
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------

@@ -8,22 +8,18 @@ from __future__ import annotations
 import math
 
 from minigrad.backend import Array, np
-from minigrad.kernels.loops import compiled
+from minigrad.kernels.loops import compiled, takes
 from minigrad.kernels.special import SINGLE_ARRAY, single_argument
-from minigrad.kernels.threads import over
+from minigrad.kernels.threads import over_blocks
 
 COMPILED = 1 << 12  # numbers from which compiled loops pay
 BLOCK = 1 << 16  # numbers at a time
 COST = 64  # a number's part in the work, in multiplications
 
 
-def fits(*arrays: Array) -> bool:
-    """Whether these loops may take the arrays: of float32, large enough, on the CPU, with numba there."""
-    return (
-        all(type(a) is np.ndarray and a.dtype == np.float32 for a in arrays)
-        and arrays[0].size >= COMPILED
-        and compiled(gated, fast=True) is not None
-    )
+def fits(first: Array, *more: Array) -> bool:
+    """Whether these loops may take the arrays, which must be of float32."""
+    return takes(COMPILED, first, *more, dtypes="f")
 
 
 def gelu(x: Array) -> tuple[Array, Array]:
@@ -32,14 +28,12 @@ def gelu(x: Array) -> tuple[Array, Array]:
     out, p = np.empty_like(flat), np.empty_like(flat)
     argument, finish = compiled(single_argument, fast=True), compiled(gated, fast=True)
 
-    def work(start: int, stop: int) -> None:
-        for i in range(start * BLOCK, stop * BLOCK, BLOCK):
-            part = slice(i, i + BLOCK)
-            argument(flat[part], SINGLE_ARRAY, np.float32(math.sqrt(0.5)), p[part])
-            np.tanh(p[part], out=p[part])
-            finish(flat[part], p[part], out[part])
+    def work(part: slice) -> None:
+        argument(flat[part], SINGLE_ARRAY, np.float32(math.sqrt(0.5)), p[part])
+        np.tanh(p[part], out=p[part])
+        finish(flat[part], p[part], out[part])
 
-    over(-(-flat.size // BLOCK), work, COST * flat.size)
+    over_blocks(flat.size, BLOCK, work, COST * flat.size)
     return out.reshape(x.shape), p.reshape(x.shape)
 
 
@@ -49,14 +43,12 @@ def gelu_slope(g: Array, x: Array, p: Array) -> Array:
     out = np.empty_like(flat)
     argument, finish = compiled(exponent, fast=True), compiled(slope, fast=True)
 
-    def work(start: int, stop: int) -> None:
-        for i in range(start * BLOCK, stop * BLOCK, BLOCK):
-            part = slice(i, i + BLOCK)
-            argument(flat[part], out[part])
-            np.exp(out[part], out=out[part])
-            finish(flat_g[part], flat[part], probability[part], out[part])
+    def work(part: slice) -> None:
+        argument(flat[part], out[part])
+        np.exp(out[part], out=out[part])
+        finish(flat_g[part], flat[part], probability[part], out[part])
 
-    over(-(-flat.size // BLOCK), work, COST * flat.size)
+    over_blocks(flat.size, BLOCK, work, COST * flat.size)
     return out.reshape(x.shape)
 
 

@@ -10,6 +10,27 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from minigrad.backend import Array, np
+
+
+def takes(least: int, first: Array, *more: Array | None, dtypes: str = "fd") -> bool:
+    """Whether loops may take the arrays: of one of the dtypes, large enough, on the CPU, with numba there."""
+    if first.size < least or first.dtype.char not in dtypes:
+        return False
+    for a in (first, *more):
+        if a is not None and (type(a) is not np.ndarray or a.dtype != first.dtype):
+            return False
+    return _numba() is not None
+
+
+@functools.cache
+def _numba() -> Any:
+    try:
+        import numba
+    except ImportError:
+        return None
+    return numba
+
 
 @functools.cache
 def compiled(loop: Callable[..., Any], fast: bool = False) -> Any:
@@ -18,9 +39,8 @@ def compiled(loop: Callable[..., Any], fast: bool = False) -> Any:
     Every operation is rounded as written; with `fast`, sums may be taken in another order, and a product with its sum
     rounded once.
     """
-    try:
-        import numba
-    except ImportError:
+    numba = _numba()
+    if numba is None:
         return None
     options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
     if fast:

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from minigrad.backend import Array, np
-from minigrad.kernels.loops import compiled
+from minigrad.kernels.loops import compiled, takes
 from minigrad.kernels.threads import over
 
 COMPILED = 1 << 13  # numbers from which a compiled loop pays
@@ -18,13 +18,8 @@ COST = 16  # a number's part in the work, in multiplications
 
 
 def fits(first: Array, *more: Array | None) -> bool:
-    """Whether these loops may take the arrays: of floats of one dtype, large enough, on the CPU, with numba there."""
-    return (
-        all(a is None or (type(a) is np.ndarray and a.dtype == first.dtype) for a in (first, *more))
-        and first.dtype.char in "fd"
-        and first.size >= COMPILED
-        and compiled(normalize_rows, fast=True) is not None
-    )
+    """Whether these loops may take the arrays."""
+    return takes(COMPILED, first, *more)
 
 
 def fits_channels(first: Array, *more: Array | None) -> bool:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from minigrad.backend import np
-from minigrad.kernels.loops import compiled
+from minigrad.kernels.loops import compiled, takes
 
 Where = tuple[Any, ...]
 
@@ -88,9 +88,8 @@ def added(values: Any, where: Where, shape: tuple[int, ...], xp: ModuleType) -> 
     elif xp is not np:
         xp.add.at(out, where, values)
     elif len(where) == 1 and where[0].ndim == 1 and values.ndim > 1 and len(values) == len(where[0]):
-        loop = compiled(add_rows) if values.size >= COMPILED and values.dtype.char in "fd" else None
-        if loop is not None:
-            width = math.prod(shape[1:])
+        if takes(COMPILED, values):
+            width, loop = math.prod(shape[1:]), compiled(add_rows)
             loop(out.reshape(len(out), width), where[0], np.ascontiguousarray(values).reshape(len(values), width))
             return out
         first, again = _occurrences(where[0], shape[0])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import backend
-from minigrad.kernels.loops import compiled
+from minigrad.kernels.loops import compiled, takes
 from minigrad.kernels.threads import over
 from minigrad.kernels.windows import half_in_single, span, taps
 
@@ -62,13 +62,15 @@ def max_pool(x: Array, how: Pool, xp: ModuleType) -> tuple[Array, Array]:
     """
     n, shape = len(how.kernel), check(x.shape, how)
     sizes, windows = x.shape[-n:], shape[-n:]
-    if how[:4] == ((2, 2), (2, 2), (0, 0), (1, 1)) and xp is np and x.size >= COMPILED and x.dtype.char in "fd":
+    side_by_side = (
+        how[:4] == ((2, 2), (2, 2), (0, 0), (1, 1)) and 2 * windows[0] <= sizes[0] and 2 * windows[1] <= sizes[1]
+    )
+    if side_by_side and takes(COMPILED, x):
         loop = compiled(largest_of_four)
-        if loop is not None and 2 * windows[0] <= sizes[0] and 2 * windows[1] <= sizes[1]:
-            values, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
-            planes = [a.reshape(-1, *a.shape[-2:]) for a in (np.ascontiguousarray(x), values, indices)]
-            over(len(planes[0]), lambda start, stop: loop(*(a[start:stop] for a in planes)), COST * x.size)
-            return values, indices
+        values, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+        planes = [a.reshape(-1, *a.shape[-2:]) for a in (np.ascontiguousarray(x), values, indices)]
+        over(len(planes[0]), lambda start, stop: loop(*(a[start:stop] for a in planes)), COST * x.size)
+        return values, indices
     number = "uint8" if math.prod(how.kernel) <= 256 else "int32"
     values, winner, unit = x, xp.zeros((), number), 1
     first = np.zeros((1,) * n, number)  # the first tap to fall inside, which stays the winner if all are -inf
@@ -122,9 +124,10 @@ def _flat(counts: Shape, steps: Shape, offsets: Shape, sizes: Shape) -> np.ndarr
 def max_pool_backward(g: Array, indices: Array, n: int, x_shape: Shape, xp: ModuleType) -> Array:
     """The transpose of `max_pool_gather`: every g is added where its maximum stood."""
     out, planes = xp.zeros(x_shape, g.dtype), math.prod(x_shape[:-n])
-    loop = compiled(add_to_planes) if xp is np and g.size >= COMPILED else None
-    if loop is not None:
-        loop(out.reshape(planes, -1), indices.reshape(planes, -1), np.ascontiguousarray(g).reshape(planes, -1))
+    if takes(COMPILED, g):
+        compiled(add_to_planes)(
+            out.reshape(planes, -1), indices.reshape(planes, -1), np.ascontiguousarray(g).reshape(planes, -1)
+        )
     else:
         backend.add_at(out.reshape(-1), _places(indices, n, x_shape, xp).reshape(-1), g.reshape(-1))
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.backend import Array, np
-from minigrad.kernels.loops import compiled
+from minigrad.kernels.loops import compiled, takes
 from minigrad.kernels.threads import WORTH, over
 
 COMPILED = 1 << 12  # numbers from which a compiled loop pays
@@ -13,14 +13,8 @@ COST = 4  # a number's part in the work, in multiplications
 
 
 def fits(x: Array) -> bool:
-    """Whether these loops may take it: of floats, large enough, without gaps, on the CPU, with numba there."""
-    return (
-        x.size >= COMPILED
-        and type(x) is np.ndarray
-        and x.dtype.char in "fd"
-        and x.flags.c_contiguous
-        and compiled(positive) is not None
-    )
+    """Whether these loops may take it, which must be without gaps."""
+    return takes(COMPILED, x) and x.flags.c_contiguous
 
 
 def relu(x: Array) -> Array:

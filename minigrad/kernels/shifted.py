@@ -86,15 +86,17 @@ def conv(x: Array, w: Array, how: Conv, shape: Shape) -> Array:
     at = places(x.shape[2:], w.shape[2:], shape[2:], *how[:3])
     weights, where = _filled_up(w.reshape(groups, k // groups, -1), at, c)
     out = np.empty((shape[0], groups, k // groups, *shape[2:]), x.dtype)
-    loop = compiled(correlate, fast=True)
+    loop, pitch = compiled(add_planes, fast=True), math.prod(at.pitched)
+    targets = np.arange(weights.shape[1]) * pitch
 
     def work(start: int, stop: int) -> None:
         buffer, planes = _planes(at, groups, c, stop - start, x.dtype)
-        sums = np.empty((len(buffer), groups, weights.shape[1], math.prod(at.pitched)), x.dtype)
+        sums = np.empty((len(buffer), groups, weights.shape[1], pitch), x.dtype)
+        flat = sums.reshape(len(buffer), groups, -1)
         for block in _blocks(start, stop, len(buffer)):
             m = block.stop - block.start
             _fill(planes[:m], x[block], at)
-            loop(buffer[:m], weights, where, sums[:m], at.length)
+            loop(buffer[:m], where, weights, targets, flat[:m], at.length)
             out[block] = _windows(sums[:m], at, shape[2:])[:, :, : k // groups]
 
     over(len(x), work, out.size * w[0].size)
@@ -137,15 +139,17 @@ def conv_input(g: Array, w: Array, how: Conv, x_shape: Shape) -> Array:
     weights[:, :, :c, :rows] = w.reshape(groups, rows, c, -1).transpose(0, 3, 2, 1)
     where = np.add.outer(at.first, np.arange(even) * at.channel).ravel()
     out = np.zeros((x_shape[0], groups, c, *x_shape[2:]), g.dtype)  # where no window reads nothing is added
-    loop = compiled(spread, fast=True)
+    loop, pitch = compiled(add_planes, fast=True), math.prod(at.pitched)
+    weights, sources = weights.reshape(groups, -1, four), np.arange(four) * pitch
 
     def work(start: int, stop: int) -> None:
         buffer, planes = _planes(at, groups, even, stop - start, g.dtype)
-        pitched = np.zeros((len(buffer), groups, four, math.prod(at.pitched)), g.dtype)
+        pitched = np.zeros((len(buffer), groups, four, pitch), g.dtype)
+        flat = pitched.reshape(len(buffer), groups, -1)
         for block in _blocks(start, stop, len(buffer)):
             m = block.stop - block.start
             _windows(pitched[:m], at, g.shape[2:])[:, :, :rows] = g[block].reshape(m, groups, rows, *g.shape[2:])
-            loop(pitched[:m], weights.reshape(groups, -1, four), where, buffer[:m], at.length)
+            loop(flat[:m], sources, weights, where, buffer[:m], at.length)
             for phase, rows_of, positions in at.phases:
                 out[block][(..., *positions)] = planes[(slice(m), slice(None), slice(c), *phase, *rows_of)]
 
@@ -156,40 +160,22 @@ def conv_input(g: Array, w: Array, how: Conv, x_shape: Shape) -> Array:
 # -- the loops ---------------------------------------------------------------------------------------------------------
 
 
-def correlate(x, w, places, out, length):
-    """out[n, i, k, p] = sum over r of w[i, k, r] * x[n, i, places[r] + p]."""
+def add_planes(x, places, w, targets, out, length):
+    """out[n, i, targets[k] + p] = sum over r of w[i, k, r] * x[n, i, places[r] + p]; a pair's targets never overlap."""
+    out[:] = 0
     for n in range(x.shape[0]):
         for i in range(x.shape[1]):
-            out[n, i] = 0
             for r in range(0, w.shape[2], 4):
                 p0, p1, p2, p3 = places[r], places[r + 1], places[r + 2], places[r + 3]
                 x0, x1 = x[n, i, p0 : p0 + length], x[n, i, p1 : p1 + length]
                 x2, x3 = x[n, i, p2 : p2 + length], x[n, i, p3 : p3 + length]
                 for k in range(0, w.shape[1], 2):
-                    a, b = out[n, i, k, :length], out[n, i, k + 1, :length]
+                    p0, p1 = targets[k], targets[k + 1]
+                    a, b = out[n, i, p0 : p0 + length], out[n, i, p1 : p1 + length]
                     a0, a1, a2, a3 = w[i, k, r], w[i, k, r + 1], w[i, k, r + 2], w[i, k, r + 3]
                     b0, b1, b2, b3 = w[i, k + 1, r], w[i, k + 1, r + 1], w[i, k + 1, r + 2], w[i, k + 1, r + 3]
                     for p in range(length):
                         s0, s1, s2, s3 = x0[p], x1[p], x2[p], x3[p]
-                        a[p] += a0 * s0 + a1 * s1 + a2 * s2 + a3 * s3
-                        b[p] += b0 * s0 + b1 * s1 + b2 * s2 + b3 * s3
-
-
-def spread(g, w, places, out, length):
-    """out[n, i, places[r] + p] = sum over k of w[i, r, k] * g[n, i, k, p]."""
-    for n in range(g.shape[0]):
-        for i in range(g.shape[1]):
-            out[n, i] = 0
-            for k in range(0, g.shape[2], 4):
-                g0, g1 = g[n, i, k, :length], g[n, i, k + 1, :length]
-                g2, g3 = g[n, i, k + 2, :length], g[n, i, k + 3, :length]
-                for r in range(0, w.shape[1], 2):
-                    p0, p1 = places[r], places[r + 1]
-                    a, b = out[n, i, p0 : p0 + length], out[n, i, p1 : p1 + length]
-                    a0, a1, a2, a3 = w[i, r, k], w[i, r, k + 1], w[i, r, k + 2], w[i, r, k + 3]
-                    b0, b1, b2, b3 = w[i, r + 1, k], w[i, r + 1, k + 1], w[i, r + 1, k + 2], w[i, r + 1, k + 3]
-                    for p in range(length):
-                        s0, s1, s2, s3 = g0[p], g1[p], g2[p], g3[p]
                         a[p] += a0 * s0 + a1 * s1 + a2 * s2 + a3 * s3
                         b[p] += b0 * s0 + b1 * s1 + b2 * s2 + b3 * s3
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from minigrad.backend import np
 from minigrad.kernels.loops import compiled
-from minigrad.kernels.threads import over
+from minigrad.kernels.threads import over_blocks
 
 BLOCK = 1 << 17  # elements evaluated at a time, so that the intermediate arrays stay in the processor's cache
 
@@ -95,11 +95,10 @@ def by_blocks(f: Callable[[Any, ModuleType], Any], x: Any, xp: ModuleType) -> An
         return f(flat, xp).reshape(x.shape)
     out = np.empty_like(flat)
 
-    def work(start: int, stop: int) -> None:
-        for i in range(start * BLOCK, stop * BLOCK, BLOCK):
-            out[i : i + BLOCK] = f(flat[i : i + BLOCK], xp)
+    def work(part: slice) -> None:
+        out[part] = f(flat[part], xp)
 
-    over(-(-flat.size // BLOCK), work, COST * flat.size)
+    over_blocks(flat.size, BLOCK, work, COST * flat.size)
     return out.reshape(x.shape)
 
 

@@ -91,6 +91,16 @@ def over(n: int, work: Callable[[int, int], T], cost: int) -> list[T]:
     return results
 
 
+def over_blocks(n: int, block: int, work: Callable[[slice], Any], cost: int) -> None:
+    """Call work(slice) for range(n) in slices of `block`, runs of them in threads as with `over`."""
+
+    def run(start: int, stop: int) -> None:
+        for i in range(start * block, stop * block, block):
+            work(slice(i, i + block))
+
+    over(-(-n // block), run, cost)
+
+
 class _Failed:
     def __init__(self, error: BaseException) -> None:
         self.error = error
