@@ -80,6 +80,11 @@ def is_array(value: Any) -> bool:
     )
 
 
+def is_gpu_array(value: Any) -> bool:
+    """True for an array on a GPU."""
+    return _gpu is not None and isinstance(value, _gpu.ndarray)
+
+
 def as_array(value: Any) -> Array:
     """A NumPy scalar (NumPy gives one where torch has a 0-dim tensor) as a 0-dim array; arrays unchanged."""
     return np.asarray(value) if isinstance(value, np.generic) else value

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -25,8 +25,10 @@ import numpy as np
 from numpy.lib import stride_tricks
 
 from minigrad import backend
+from minigrad.kernels.gpu.launch import without_kernels
 from reference.strict_array import checked, garbage, ndarray, stable, unwrap, upload, wrap
 from reference.strict_device import NAMES, VERSION, Device, DeviceSynchronized, synchronizations
+from reference.strict_kernels import RawKernel, compiler
 from reference.strict_ufunc import make_ufunc, ufunc
 
 __all__ = ["DeviceSynchronized", "cupy", "cupyx", "forbid_synchronize", "install", "ndarray", "synchronizations"]
@@ -245,6 +247,7 @@ cupy = Namespace(
     lib=Namespace("cupy.lib", stride_tricks=Namespace("cupy.lib.stride_tricks", stride_tricks)),
     linalg=Namespace("cupy.linalg", np.linalg),
     ndarray=ndarray,
+    RawKernel=RawKernel,
     random=Namespace("cupy.random", Generator=Generator, default_rng=Generator),
     ufunc=ufunc,
     **{
@@ -280,9 +283,13 @@ def forbid_synchronize() -> Any:
 
 @contextmanager
 def install() -> Iterator[ModuleType]:
-    """Make this `cupy` the array module of minigrad's device "cuda" inside the block, and give it."""
+    """Make this `cupy` the array module of minigrad's device "cuda" inside the block, and give it.
+
+    Without a C++ compiler there are no kernels, and the plain ways are used.
+    """
     before = backend.use_gpu_module(cupy)
     try:
-        yield cupy
+        with nullcontext() if compiler() else without_kernels():
+            yield cupy
     finally:
         backend.use_gpu_module(before)

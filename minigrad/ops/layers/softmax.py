@@ -11,6 +11,8 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import unwrap
+from minigrad.kernels.gpu import softmax as gpu
+from minigrad.kernels.gpu.launch import takes
 from minigrad.kernels.sums import total
 from minigrad.ops.checks import need_float
 from minigrad.ops.dims import normalize_dim
@@ -29,6 +31,8 @@ def _softmax(input, dim: int, *, xp):
     need_float(input, "softmax_lastdim_kernel_impl")
     if input.ndim == 0:
         return xp.exp(input - input)
+    if takes(input):
+        return gpu.softmax(input, dim, log=False)
     out = input - input.max(axis=dim, keepdims=True)
     xp.exp(out, out=out)
     out /= total(out, (dim,), True)
@@ -43,6 +47,8 @@ def _log_softmax(input, dim: int, *, xp):
     need_float(input, "log_softmax_lastdim_kernel_impl")
     if input.ndim == 0:
         return input - input
+    if takes(input):
+        return gpu.softmax(input, dim, log=True)
     out = input - input.max(axis=dim, keepdims=True)
     out -= xp.log(total(xp.exp(out), (dim,), True))
     return out
@@ -52,8 +58,20 @@ def _sum(x: Any, dim: int) -> Any:
     return sum_dim(x, (dim,) if x.ndim else (), True)
 
 
-_softmax.derivative(input=lambda g, out, dim: out * (g - _sum(g * out, dim)))
-_log_softmax.derivative(input=lambda g, out, dim: g - exp(out) * _sum(g, dim))
+def _softmax_rule(g, out, dim):
+    if out.ndim and takes(g, out):
+        return gpu.softmax_back(g, out, dim, log=False)
+    return out * (g - _sum(g * out, dim))
+
+
+def _log_softmax_rule(g, out, dim):
+    if out.ndim and takes(g, out):
+        return gpu.softmax_back(g, out, dim, log=True)
+    return g - exp(out) * _sum(g, dim)
+
+
+_softmax.derivative(input=_softmax_rule)
+_log_softmax.derivative(input=_log_softmax_rule)
 
 
 @forms(out="exact")
