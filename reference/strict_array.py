@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from reference.strict_capture import capture, on_stream, owner
 from reference.strict_device import NAMES, VERSION, Device, Flags, MemoryPointer, synchronizations
 
 # Parameters that CuPy's functions take as arrays only; others (axes, shapes, widths ...) may be lists of numbers.
@@ -35,13 +36,6 @@ SYNCHRONIZING = {
 
 
 # -- between the device and the host -----------------------------------------------------------------------------------
-
-
-def owner(host: np.ndarray) -> Any:
-    """The object that owns the memory of `host`."""
-    while getattr(host, "base", None) is not None:
-        host = host.base
-    return host
 
 
 def arrays_in(value: Any) -> list[ndarray]:
@@ -84,6 +78,7 @@ def wrap(value: Any, *arguments: Any) -> Any:
 
 def upload(value: Any, dtype: Any = None, order: str | None = "K") -> ndarray:
     """A new device array with the values of a NumPy array, a number or nested lists; ValueError for other dtypes."""
+    capture.refuse("a copy from the host")
     keeps_columns = order == "F" or (order != "C" and isinstance(value, np.ndarray) and value.flags.fnc)
     host = np.array(unwrap(value), dtype=dtype, order="F" if keeps_columns else "C")
     if host.dtype.kind not in "biufc" or host.dtype.itemsize > np.dtype("complex128").itemsize:
@@ -128,12 +123,13 @@ def checked(name: str, parameters: str, compute: Callable) -> Callable:
         for parameter, value in bound.arguments.items():
             for part in value if parameter in variadic else (value,):
                 refuse_host(name, parameter, part)
+        capture.refuse_library(name)
         if waits(name.rpartition(".")[2], bound.arguments):
             synchronizations.add(name)
         return wrap(compute(*unwrap(args), **unwrap(kwargs)), args, kwargs)
 
     call.__name__ = call.__qualname__ = name
-    return call
+    return on_stream(call)
 
 
 def operand(name: str, value: Any) -> Any:
@@ -264,6 +260,7 @@ class ndarray:
 
     def set(self, arr: np.ndarray, stream: Any = None) -> None:
         """Overwrite with a NumPy array of the same dtype and shape."""
+        capture.refuse("a copy from the host")
         if not isinstance(arr, np.ndarray) or arr.dtype != self.dtype:
             raise TypeError(
                 f"Only a numpy.ndarray of dtype {self.dtype} can be set to this cupy.ndarray, not {type(arr)}"
@@ -294,9 +291,11 @@ class ndarray:
 
     # writing and reading elements
 
+    @on_stream
     def __getitem__(self, index: Any) -> ndarray:
         return wrap(self._host[host_index(index, self.shape)[0]], self)
 
+    @on_stream
     def __setitem__(self, index: Any, value: Any) -> None:
         where, advanced = host_index(index, self.shape)
         if not advanced:
@@ -310,16 +309,19 @@ class ndarray:
         values = np.broadcast_to(values.reshape(values.shape[surplus:]), places.shape)
         self._host.flat[places.ravel()[::-1]] = values.ravel()[::-1]  # where places repeat, not NumPy's winner
 
+    @on_stream
     def fill(self, value: Any) -> None:
         """Set every element to a number or a 0-dim array."""
         if np.shape(unwrap(value)) != ():
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
         self._host.fill(unwrap(value))
 
+    @on_stream
     def take(self, indices: Any, axis: int | None = None, out: ndarray | None = None) -> ndarray:
         """Elements along an axis; indices out of range wrap around."""
         return wrap(np.take(self._host, unwrap(indices), axis, unwrap(out), mode="wrap"), self, out)
 
+    @on_stream
     def put(self, indices: Any, values: Any, mode: str = "wrap") -> None:
         """Write to flat positions; they wrap around."""
         np.put(self._host, unwrap(indices), unwrap(values), mode)
@@ -332,6 +334,7 @@ class ndarray:
         host.flags.writeable = True
         return wrap(host, self)
 
+    @on_stream
     def astype(
         self, dtype: Any, order: str = "K", casting: None = None, subok: None = None, copy: bool = True
     ) -> ndarray:
@@ -342,12 +345,15 @@ class ndarray:
 
     def sort(self, axis: int = -1, kind: str | None = None) -> None:
         """Sort in place, stably."""
+        capture.refuse_library("cupy.ndarray.sort")
         self._host.sort(axis, kind=stable(kind))
 
     def argsort(self, axis: int | None = -1, kind: str | None = None) -> ndarray:
         """The indices that sort, stably."""
+        capture.refuse_library("cupy.ndarray.argsort")
         return wrap(self._host.argsort(axis, kind=stable(kind)))
 
+    @on_stream
     def ptp(self, axis: Any = None, out: ndarray | None = None, keepdims: bool = False) -> ndarray:
         """Largest minus smallest."""
         return wrap(np.ptp(self._host, axis, unwrap(out), keepdims), out)

@@ -27,6 +27,7 @@ from numpy.lib import stride_tricks
 from minigrad import backend
 from minigrad.kernels.gpu.launch import without_kernels
 from reference.strict_array import checked, garbage, ndarray, stable, unwrap, upload, wrap
+from reference.strict_capture import on_stream
 from reference.strict_device import NAMES, VERSION, Device, DeviceSynchronized, synchronizations
 from reference.strict_kernels import RawKernel, compiler
 from reference.strict_ufunc import make_ufunc, ufunc
@@ -130,6 +131,7 @@ COMPUTE: dict[str, Callable] = {
 # -- functions that take anything --------------------------------------------------------------------------------------
 
 
+@on_stream
 def as_device(
     a: Any, dtype: Any = None, order: str | None = None, *, copy: Any = None, blocking: bool = False
 ) -> ndarray:
@@ -139,6 +141,7 @@ def as_device(
     return upload(a, dtype, order)
 
 
+@on_stream
 def array(
     obj: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", *, ndmin: int = 0, blocking: bool = False
 ) -> ndarray:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from reference.strict_capture import capture
+
 NAMES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("cupy_names.json").read_text("utf-8"))
 VERSION = NAMES["versions"]["cupy"]
 
@@ -22,7 +24,8 @@ class Synchronizations:
     forbidden: bool = False
 
     def add(self, what: str) -> None:
-        """Note one; DeviceSynchronized where they are forbidden."""
+        """Note one; DeviceSynchronized where they are forbidden, RuntimeError while a stream captures."""
+        capture.refuse(what)
         self.count += 1
         if self.forbidden:
             raise DeviceSynchronized(f"Device synchronization was detected while disallowed: {what}")

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from reference.strict_array import ndarray
+from reference.strict_capture import on_stream
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(([^)]*)\)')
@@ -90,6 +91,7 @@ class RawKernel:
     def __init__(self, code: str, name: str, options: tuple[str, ...] = (), backend: str = "nvrtc") -> None:
         self.code, self.name, self.options = code, name, options
 
+    @on_stream
     def __call__(self, grid: tuple, block: tuple, args: tuple, *, shared_mem: int = 0) -> None:
         """Launch it; TypeError for arguments that do not fit, RuntimeError for a launch that a GPU would refuse."""
         if shared_mem:

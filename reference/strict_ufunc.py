@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reference.strict_array import assigned, host_index, is_mask, ndarray, operand, unwrap, upload, wrap
+from reference.strict_capture import capture, on_stream
 from reference.strict_device import NAMES
 
 # The dtypes for which CUDA (or CuPy) has the atomic instruction behind `ufunc.at` with an integer array.
@@ -29,11 +30,13 @@ class ufunc:
     def __repr__(self) -> str:
         return f"<ufunc '{self.name}'>"
 
+    @on_stream
     def __call__(
         self, *args: Any, out: Any = None, dtype: Any = None, casting: str = "same_kind", **others: Any
     ) -> Any:
         if others:
             raise TypeError(f"Wrong arguments {others} for {self.name}")
+        capture.refuse_library(f"cupy.{self.__name__}")
         options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
         if casting != "same_kind":
             options["casting"] = casting
@@ -43,6 +46,7 @@ class ufunc:
                 options["out"] = unwrap(out)
         return wrap(self._compute(*(operand(self.name, x) for x in args), **options), args, out)
 
+    @on_stream
     def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
         """a[indices] = self(a[indices], b) with repeated indices; only for a few ufuncs and, with arrays, dtypes."""
         if not self._scatter:

@@ -1,0 +1,92 @@
+"""Stream capture on the stand-in: what is called while a stream captures is done again at every launch of the graph.
+
+The values of the arguments are read anew from the memory they had, Python numbers stay what they were, and results go
+to the memory of the results back then: as on a GPU. So a step whose learning rate, step count or random offset is a
+Python number replays wrong here, too. What CUDA or CuPy refuse during capture is refused: waiting for the device,
+copies from the host, cuBLAS and cuSOLVER through CuPy, sorting (which waits).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+LIBRARIES = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
+SORTS = {"argpartition", "argsort", "lexsort", "partition", "sort", "sort_complex"}
+
+
+class Recording:
+    """The calls of a capture, and what they gave."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Callable, tuple, dict, Any]] = []
+
+    def replay(self) -> None:
+        """Do them again, into the same memory."""
+        for function, args, kwargs, results in self.calls:
+            for old, new in zip(_hosts(results), _hosts(function(*args, **kwargs)), strict=True):
+                if not any(owner(old) is owner(host) for host in _hosts((args, kwargs))):  # no view, and not `out`
+                    old[...] = new
+
+
+class Capture:
+    """The recording under way, if any. One thread captures at a time."""
+
+    def __init__(self) -> None:
+        self.recording: Recording | None = None
+        self.inside = False  # a recorded call, whose own calls are not recorded again
+
+    def refuse(self, what: str) -> None:
+        """RuntimeError while a stream captures."""
+        if self.recording is not None:
+            raise RuntimeError(
+                f"cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing: {what}"
+            )
+
+    def refuse_library(self, name: str) -> None:
+        """The error of CuPy's functions that call cuBLAS and its like, and of sorts."""
+        space, _, function = name.removeprefix("cupy.").rpartition(".")
+        if self.recording is None or (space == "ndarray" and function not in LIBRARIES | SORTS):
+            return
+        if function in LIBRARIES or (space.startswith(("linalg", "random")) and function != "norm"):
+            raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+        if function in SORTS:
+            self.refuse(name)
+
+
+capture = Capture()
+
+
+def on_stream(function: Callable) -> Callable:
+    """A call that starts work on the device: recorded while a stream captures."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        recording = capture.recording
+        if recording is None or capture.inside:
+            return function(*args, **kwargs)
+        capture.inside = True
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            capture.inside = False
+        recording.calls.append((function, args, kwargs, result))
+        return result
+
+    return call
+
+
+def _hosts(value: Any) -> list[Any]:
+    """The NumPy arrays inside device arrays, also of those in lists, tuples and dicts."""
+    if hasattr(value, "_host"):
+        return [value._host]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [host for part in parts for host in _hosts(part)]
+
+
+def owner(host: Any) -> Any:
+    """The object that owns the memory of a NumPy array."""
+    while getattr(host, "base", None) is not None:
+        host = host.base
+    return host
