@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from reference.strict_capture import capture, on_stream, owner
-from reference.strict_device import NAMES, VERSION, Device, Flags, MemoryPointer, synchronizations
+from reference.strict_device import NAMES, VERSION, Device, Flags, MemoryPointer, synchronizations, uploads
 
 # Parameters that CuPy's functions take as arrays only; others (axes, shapes, widths ...) may be lists of numbers.
 OPERANDS = {
@@ -79,6 +79,8 @@ def wrap(value: Any, *arguments: Any) -> Any:
 def upload(value: Any, dtype: Any = None, order: str | None = "K") -> ndarray:
     """A new device array with the values of a NumPy array, a number or nested lists; ValueError for other dtypes."""
     capture.refuse("a copy from the host")
+    if not arrays_in(value):  # lists of device arrays are joined on the device
+        uploads.add(f"{type(value).__name__} of shape {np.shape(value)}")
     keeps_columns = order == "F" or (order != "C" and isinstance(value, np.ndarray) and value.flags.fnc)
     host = np.array(unwrap(value), dtype=dtype, order="F" if keeps_columns else "C")
     if host.dtype.kind not in "biufc" or host.dtype.itemsize > np.dtype("complex128").itemsize:
@@ -158,6 +160,8 @@ def host_index(index: Any, shape: tuple[int, ...]) -> tuple[Any, bool]:
     items = list(index) if isinstance(index, tuple) else [index]
     for i, item in enumerate(items):
         if isinstance(item, (list, tuple, np.ndarray, bool, np.bool_)):  # CuPy uploads these by itself
+            if not isinstance(item, (bool, np.bool_)):
+                uploads.add(f"an index of type {type(item).__name__}")
             item = np.asarray(unwrap(item), dtype=np.intp if isinstance(item, (list, tuple)) and not item else None)
         items[i] = unwrap(item)
     consumed = [0 if x is None else x.ndim if is_mask(x) else 1 for x in items]
@@ -261,6 +265,7 @@ class ndarray:
     def set(self, arr: np.ndarray, stream: Any = None) -> None:
         """Overwrite with a NumPy array of the same dtype and shape."""
         capture.refuse("a copy from the host")
+        uploads.add("ndarray.set")
         if not isinstance(arr, np.ndarray) or arr.dtype != self.dtype:
             raise TypeError(
                 f"Only a numpy.ndarray of dtype {self.dtype} can be set to this cupy.ndarray, not {type(arr)}"

@@ -28,11 +28,14 @@ from minigrad import backend
 from minigrad.kernels.gpu.launch import without_kernels
 from reference.strict_array import checked, garbage, ndarray, stable, unwrap, upload, wrap
 from reference.strict_capture import on_stream
-from reference.strict_device import NAMES, VERSION, Device, DeviceSynchronized, synchronizations
+from reference.strict_device import NAMES, VERSION, Device, DeviceSynchronized, HostCopied, synchronizations, uploads
 from reference.strict_kernels import RawKernel, compiler
 from reference.strict_ufunc import make_ufunc, ufunc
 
-__all__ = ["DeviceSynchronized", "cupy", "cupyx", "forbid_synchronize", "install", "ndarray", "synchronizations"]
+__all__ = [
+    "DeviceSynchronized", "HostCopied", "cupy", "cupyx", "forbid_synchronize", "forbid_uploads", "install", "ndarray",
+    "synchronizations", "uploads",
+]  # fmt: skip
 
 # These take functions that would see NumPy arrays, or read files.
 NOT_IMITATED = {
@@ -135,7 +138,7 @@ COMPUTE: dict[str, Callable] = {
 def as_device(
     a: Any, dtype: Any = None, order: str | None = None, *, copy: Any = None, blocking: bool = False
 ) -> ndarray:
-    """cupy.asarray: a device array itself if it already is what is asked for; the rest is uploaded, not counted."""
+    """cupy.asarray: a device array itself if it already is what is asked for; the rest is uploaded."""
     if isinstance(a, ndarray):
         return wrap(np.array(a._host, dtype=dtype, order=order or "K", copy=copy), a)
     return upload(a, dtype, order)
@@ -282,6 +285,16 @@ cupyx = Namespace(
 def forbid_synchronize() -> Any:
     """`with forbid_synchronize():` raises DeviceSynchronized where the host waits for the device."""
     return allow_synchronize(False)
+
+
+@contextmanager
+def forbid_uploads() -> Iterator[None]:
+    """`with forbid_uploads():` raises HostCopied where values go from the host to the device."""
+    before, uploads.forbidden = uploads.forbidden, True
+    try:
+        yield
+    finally:
+        uploads.forbidden = before
 
 
 @contextmanager

@@ -31,7 +31,25 @@ class Synchronizations:
             raise DeviceSynchronized(f"Device synchronization was detected while disallowed: {what}")
 
 
-synchronizations = Synchronizations()
+class HostCopied(RuntimeError):
+    """Values went from the host to the device inside `forbid_uploads()`."""
+
+
+@dataclass
+class Uploads:
+    """How often values went from the host to the device: `cupy.asarray([1])`, `x.set(numpy_array)`, `x[[0, 2]]` ..."""
+
+    count: int = 0
+    forbidden: bool = False
+
+    def add(self, what: str) -> None:
+        """Note one; HostCopied where they are forbidden."""
+        self.count += 1
+        if self.forbidden:
+            raise HostCopied(f"Values were copied from the host while disallowed: {what}")
+
+
+synchronizations, uploads = Synchronizations(), Uploads()
 
 
 @dataclass(frozen=True)
