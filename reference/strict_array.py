@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from reference.strict_capture import capture, on_stream, owner
+from reference.strict_cuda import alloc
 from reference.strict_device import NAMES, VERSION, Device, Flags, MemoryPointer, synchronizations, uploads
 
 # Parameters that CuPy's functions take as arrays only; others (axes, shapes, widths ...) may be lists of numbers.
@@ -73,6 +74,7 @@ def wrap(value: Any, *arguments: Any) -> Any:
     array._host = np.asarray(value)
     shared = (s for s in sources if owner(array._host) is owner(s._host))
     array.base = next((s if s.base is None else s.base for s in shared), None)
+    array._memory = None if array.base is not None else alloc(array._host.nbytes)
     return array
 
 
@@ -189,7 +191,7 @@ def assigned(value: Any, dtype: np.dtype) -> np.ndarray:
 class ndarray:
     """CuPy's array with a NumPy array inside; its operators are bound in `strict_ufunc`."""
 
-    __slots__ = ("__weakref__", "_host", "base")
+    __slots__ = ("__weakref__", "_host", "_memory", "base")
     __array_priority__ = 100
     # So np.exp(x) and numpy_array + x are TypeErrors, and np.float32(2) * x reaches __rmul__, which CuPy allows.
     __array_ufunc__ = None
@@ -199,6 +201,7 @@ class ndarray:
 
     def __init__(self, shape: Any, dtype: Any = float, *, order: str = "C") -> None:
         self._host, self.base = garbage(np.empty(shape, dtype, order)), None
+        self._memory = alloc(self._host.nbytes)
 
     def __getattr__(self, name: str) -> Any:
         if name in NAMES["cupy.ndarray"] and not name.startswith("_"):

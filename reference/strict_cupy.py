@@ -26,9 +26,10 @@ from numpy.lib import stride_tricks
 
 from minigrad import backend
 from minigrad.kernels.gpu.launch import without_kernels
+from reference import strict_cuda
 from reference.strict_array import checked, garbage, ndarray, stable, unwrap, upload, wrap
 from reference.strict_capture import on_stream
-from reference.strict_device import NAMES, VERSION, Device, DeviceSynchronized, HostCopied, synchronizations, uploads
+from reference.strict_device import NAMES, VERSION, DeviceSynchronized, HostCopied, synchronizations, uploads
 from reference.strict_kernels import RawKernel, compiler
 from reference.strict_ufunc import make_ufunc, ufunc
 
@@ -177,27 +178,7 @@ def _scatter(op: str) -> Callable:
     return scatter
 
 
-# -- cuda, random, and the modules themselves --------------------------------------------------------------------------
-
-
-class Stream:
-    """The default stream: work is done at once, so only waiting for it remains, and is counted."""
-
-    ptr = 0
-    null: Stream
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def synchronize(self) -> None:
-        """Wait for the stream."""
-        synchronizations.add("Stream.synchronize")
-
-
-Stream.null = Stream()
+# -- random, and the modules themselves --------------------------------------------------------------------------------
 
 
 class Generator:
@@ -216,18 +197,6 @@ class Generator:
         return checked(f"cupy.random.Generator.{name}", kind.replace("self, ", ""), getattr(self._host, name))
 
 
-def _runtime() -> ModuleType:
-    runtime = ModuleType("cupy.cuda.runtime")
-    runtime.__dict__.update(
-        CUDARuntimeError=RuntimeError,
-        getDevice=lambda: 0,
-        getDeviceCount=lambda: 1,
-        setDevice=lambda device: Device(device).use() and None,
-        deviceSynchronize=lambda: synchronizations.add("deviceSynchronize"),
-    )
-    return runtime
-
-
 cupy = Namespace(
     "cupy",
     np,
@@ -240,15 +209,14 @@ cupy = Namespace(
     asnumpy=as_numpy,
     cuda=Namespace(
         "cupy.cuda",
-        Device=Device,
-        Stream=Stream,
-        get_current_stream=lambda device_id=-1: Stream.null,
-        get_device_id=lambda: 0,
-        is_available=lambda: True,
-        runtime=_runtime(),
+        memory=Namespace("cupy.cuda.memory", OutOfMemoryError=strict_cuda.OutOfMemoryError),
+        pinned_memory=Namespace("cupy.cuda.pinned_memory", is_memory_pinned=strict_cuda.is_memory_pinned),
+        runtime=Namespace("cupy.cuda.runtime", **strict_cuda.RUNTIME),
+        **strict_cuda.CUDA,
     ),
     fft=Namespace("cupy.fft", np.fft),
     get_array_module=get_array_module,
+    get_default_memory_pool=lambda: strict_cuda.default_pool,
     is_available=lambda: True,
     lib=Namespace("cupy.lib", stride_tricks=Namespace("cupy.lib.stride_tricks", stride_tricks)),
     linalg=Namespace("cupy.linalg", np.linalg),
@@ -277,6 +245,7 @@ cupyx = Namespace(
     "cupyx",
     DeviceSynchronized=DeviceSynchronized,
     allow_synchronize=allow_synchronize,
+    empty_pinned=strict_cuda.empty_pinned,
     rsqrt=make_ufunc("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), names="cupyx"),
     **{f"scatter_{op}": _scatter(op) for op in ("add", "max", "min")},
 )
