@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
+from benchmarks.device import DEVICES
 from benchmarks.engines import ENGINES
 from benchmarks.measure import BASE, grow, measure
 from benchmarks.page import write_page
@@ -30,12 +31,15 @@ class Plan:
     seconds: float = 0.5
     steps: int = 10_000
     workloads: Sequence[str] = ()
+    device: str = "cpu"
 
 
+ON_THE_CPU = tuple(name for name, engine in ENGINES.items() if "cpu" in engine.devices)
 ALONE = {suite: Plan(suite, seconds=120 if suite == "memory" else 0.5) for suite in SUITES}
+ALONE["gpu"] = Plan("gpu", ("minigrad", "minigrad.graph", "torch", "torch.graph"))
 ALL = [
-    Plan("steps", tuple(ENGINES), threads=(1, 2), rounds=5, seconds=0.3),
-    Plan("scaling", tuple(ENGINES), rounds=3, seconds=0.2),
+    Plan("steps", ON_THE_CPU, threads=(1, 2), rounds=5, seconds=0.3),
+    Plan("scaling", ON_THE_CPU, rounds=3, seconds=0.2),
     Plan("operations", rounds=5, seconds=0.1),
     Plan("loader", rounds=5, seconds=0.2),
     Plan("memory", seconds=10),
@@ -62,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, help="how often every engine is measured; default: 7")
     add("--seconds", type=float, help="of a measurement, default 0.5; of all steps together with --memory, default 120")
     add("--steps", type=int, help="with --memory; default: 10000")
+    add(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        metavar="{cpu,cuda}",
+        help="cuda: whole steps on a GPU, captured too",
+    )
     add("--folder", type=Path, default=Path("benchmarks/results"), help="for what is written; default: %(default)s")
     return result
 
@@ -72,12 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     p = parser()
     options = p.parse_args(arguments)
     given = {name: value for name in ("rounds", "seconds", "steps") if (value := getattr(options, name)) is not None}
+    if options.device != "cpu":
+        if options.suite != "steps":
+            p.error(f"--{options.suite} is measured on the CPU only")
+        options.suite = "gpu"
     if options.suite in ALONE:
         if unknown := set(options.only or ()) - set(SUITES[options.suite]):
             p.error(f"no {' or '.join(sorted(unknown))} in this suite; it has {', '.join(SUITES[options.suite])}")
         plan = replace(ALONE[options.suite], workloads=options.only or (), **given)
         engines = options.engines or plan.engines
-        run(replace(plan, engines=engines, threads=options.threads or plan.threads), options.folder)
+        threads = options.threads or plan.threads
+        run(replace(plan, engines=engines, threads=threads, device=options.device), options.folder)
         return
     for plan in ALL if options.suite == "all" else ():
         engines = [name for name in options.engines or plan.engines if name in plan.engines]
@@ -88,10 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(plan: Plan, folder: Path) -> None:
     """Measure one suite, print its table, and write its JSON and plot."""
-    engines = installed(plan.engines)
+    engines = installed(plan.engines, plan.device)
     if lacking := plots.missing():
         print(f"without a plot: {lacking}")
-    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    print(", ".join(f"{key} {value}" for key, value in machine(plan.device).items()))
     names = table(plan.suite, [])[0]
     print(line(names, names))
     results: list[dict[str, Any]] = []
@@ -101,13 +117,13 @@ def run(plan: Plan, folder: Path) -> None:
             if plan.suite == "memory":
                 new = grow(engines, workload, threads, plan.steps, plan.seconds)
             else:
-                new = [measure(engines, plan.suite, workload, threads, plan.rounds, plan.seconds)]
+                new = [measure(engines, plan.suite, workload, threads, plan.rounds, plan.seconds, plan.device)]
             dicts = [asdict(result) for result in new]
             for cells in table(plan.suite, dicts)[1:]:
                 print(line(cells, names), flush=True)
             results += dicts
     settings = {"steps": plan.steps} if plan.suite == "memory" else {"rounds": plan.rounds}
-    saved = record(plan.suite, results, threads=list(plan.threads), **settings, seconds=plan.seconds)
+    saved = record(plan.suite, results, plan.device, threads=list(plan.threads), **settings, seconds=plan.seconds)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{plan.suite}.json"
     file.write_text(json.dumps(saved, indent=1) + "\n")
@@ -118,13 +134,13 @@ def run(plan: Plan, folder: Path) -> None:
     print(f"wrote {' and '.join(map(str, written))}")
 
 
-def installed(wanted: Sequence[str]) -> list[str]:
+def installed(wanted: Sequence[str], device: str) -> list[str]:
     """Those of the wanted engines that run here, with torch; the others are named. ModuleNotFoundError if no torch."""
     found = []
     for name, engine in ENGINES.items():
         if name not in wanted and name != BASE:
             continue
-        if reason := engine.missing():
+        if reason := engine.missing(device):
             if name == BASE:
                 raise ModuleNotFoundError(f"torch, with which all is compared, is {reason}")
             print(f"{name} is left out: {reason}")

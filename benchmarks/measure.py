@@ -53,9 +53,9 @@ class Growth:
 class Worker:
     """A process that runs one engine on one workload when asked; `left_out` says why it cannot."""
 
-    def __init__(self, engine: str, suite: str, workload: str, threads: int) -> None:
+    def __init__(self, engine: str, suite: str, workload: str, threads: int, device: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", engine, suite, workload, str(threads)],
+            [sys.executable, "-m", "benchmarks.worker", engine, suite, workload, str(threads), device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -84,9 +84,9 @@ class Worker:
 class Workers:
     """The processes of some engines on one workload, all ready. `with` ends them."""
 
-    def __init__(self, engines: list[str], suite: str, workload: str, threads: int) -> None:
+    def __init__(self, engines: list[str], suite: str, workload: str, threads: int, device: str = "cpu") -> None:
         names = [name for name in engines if may_run(name, SUITES[suite][workload])]
-        self.ready = {name: Worker(name, suite, workload, threads) for name in names}
+        self.ready = {name: Worker(name, suite, workload, threads, device) for name in names}
         for name, worker in list(self.ready.items()):
             if "left_out" in (answer := worker.answer()):
                 print(f"{worker.what} is left out: {answer['left_out']}", file=sys.stderr)
@@ -103,10 +103,12 @@ class Workers:
             worker.close()
 
 
-def measure(engines: list[str], suite: str, workload: str, threads: int, rounds: int, seconds: float) -> Result:
+def measure(
+    engines: list[str], suite: str, workload: str, threads: int, rounds: int, seconds: float, device: str = "cpu"
+) -> Result:
     """Time the engines in turn, `rounds` times `seconds` each."""
     answers: dict[str, list[dict[str, float]]] = {}
-    with Workers(engines, suite, workload, threads) as workers:
+    with Workers(engines, suite, workload, threads, device) as workers:
         for _ in range(rounds):
             for name, worker in workers.items():
                 answers.setdefault(name, []).append(worker.ask("time", seconds))

@@ -45,6 +45,12 @@ TITLES = {
         "Resident memory of the process after a tenth of the steps and after all of them, and its peak. Workloads with "
         "slow steps take fewer.",
     ),
+    "gpu": (
+        "Training steps on a GPU",
+        "The same steps, eager (minigrad, torch) and as one CUDA graph that is replayed (minigrad.graph, torch.graph): "
+        "blocks of steps, each timed until the GPU has done it, and the peaks of the GPU's memory. In float32, where "
+        "the name does not say TF32.",
+    ),
 }
 
 

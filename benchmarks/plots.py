@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.report import engines_of
 
 COLORS = {
-    "minigrad": "#c8553d", "torch": "#333333", "torch.compile": "#888888", "jax": "#3a7ca5", "autograd": "#81a684",
-    "mygrad": "#b08ea2", "tinygrad": "#d9a441",
+    "minigrad": "#c8553d", "minigrad.graph": "#e0a58f", "torch": "#333333", "torch.graph": "#666666",
+    "torch.compile": "#888888", "jax": "#3a7ca5", "autograd": "#81a684", "mygrad": "#b08ea2", "tinygrad": "#d9a441",
 }  # fmt: skip
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
@@ -100,4 +100,10 @@ def scaling_curves(record: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-PLOTS = {"steps": ratio_bars, "operations": ratio_bars, "loader": ratio_bars, "scaling": scaling_curves}
+PLOTS = {
+    "steps": ratio_bars,
+    "operations": ratio_bars,
+    "loader": ratio_bars,
+    "gpu": ratio_bars,
+    "scaling": scaling_curves,
+}

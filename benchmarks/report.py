@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 import minigrad
+from benchmarks import device as devices
 
 DISTRIBUTIONS = (
     "torch", "numpy", "numba", "threadpoolctl", "jax", "jaxlib", "autograd", "mygrad", "tinygrad"
 )  # fmt: skip
 
 
-def machine() -> dict[str, str]:
-    """What the figures were measured on."""
+def machine(device: str = "cpu") -> dict[str, str]:
+    """What the figures were measured on; for a GPU with its driver and libraries."""
     cpu, mem = Path("/proc/cpuinfo"), Path("/proc/meminfo")
     names = [line.split(":")[1].strip() for line in _lines(cpu) if "model name" in line]
     memory = [f"{int(line.split()[1]) / 2**20:.0f} GiB" for line in _lines(mem) if "MemTotal" in line]
@@ -29,6 +30,7 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": memory[0] if memory else "unknown",
         "system": f"{platform.system()} {platform.machine()}",
+        **(devices.facts() if device != "cpu" else {}),
     }
 
 
@@ -52,12 +54,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def record(suite: str, results: list[dict[str, Any]], **settings: Any) -> dict[str, Any]:
+def record(suite: str, results: list[dict[str, Any]], device: str = "cpu", **settings: Any) -> dict[str, Any]:
     """All that a JSON file says; `settings` are how it was measured."""
     return {
         "suite": suite,
         "date": datetime.date.today().isoformat(),
-        "machine": machine(),
+        "device": device,
+        "machine": machine(device),
         "versions": versions(),
         "allocator_settings": os.environ.get("MINIGRAD_KEEP_MALLOC") != "1",
         "settings": settings,

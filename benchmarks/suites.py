@@ -8,7 +8,7 @@ from benchmarks.engines import Workload
 from benchmarks.loader import LOADERS
 from benchmarks.operations import OPERATIONS
 from benchmarks.scaling import SCALING
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import GPU_WORKLOADS, WORKLOADS
 
 SUITES: dict[str, Mapping[str, Workload]] = {
     "steps": WORKLOADS,
@@ -16,4 +16,5 @@ SUITES: dict[str, Mapping[str, Workload]] = {
     "loader": LOADERS,
     "scaling": SCALING,
     "memory": WORKLOADS,
+    "gpu": GPU_WORKLOADS,  # with --device cuda
 }

@@ -1,11 +1,12 @@
 """One engine in a process of its own, on one workload.
 
 It answers in JSON, first that it is ready, then every line of its input: "time SECONDS", and "walk STEPS SECONDS", so
-many steps, or as many as fit into the seconds.
+many steps, or as many as fit into the seconds. On a GPU blocks of steps are timed, each until the GPU has done it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -16,11 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.device import peak_mib, waiting
 from benchmarks.engines import ENGINES
 from benchmarks.suites import SUITES
 from benchmarks.workloads import Step
 
 WARM_STEPS, WARM_SECONDS = 10, 1.0
+BLOCK_SECONDS = 0.05  # of steps that are given to a GPU before it is awaited
 STATUS = Path("/proc/self/status")
 
 
@@ -44,6 +47,26 @@ def timed(step: Step, seconds: float) -> dict[str, float]:
         step()
         times.append(time.perf_counter() - start)
     return {"seconds": statistics.median(times), **memory()}
+
+
+def timed_on_gpu(step: Step, seconds: float, T: Any) -> dict[str, float]:
+    """Median time of a step over the blocks that begin within `seconds`; memory is the GPU's."""
+    wait = waiting(T, "cuda")
+
+    def block(steps: int) -> float:
+        wait()
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        wait()
+        return (time.perf_counter() - start) / steps
+
+    steps = max(1, round(BLOCK_SECONDS / block(1)))
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        times.append(block(steps))
+    return {"seconds": statistics.median(times), "peak_mib": peak_mib(T)}
 
 
 def walk(step: Step, steps: int, seconds: float) -> dict[str, float]:
@@ -82,11 +105,11 @@ def answer(**fields: Any) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the one who asks says that it was stopped
-    name, suite, workload, threads = sys.argv[1:]
-    if suite != "loader":  # whose workers want cores of their own
+    name, suite, workload, threads, device = sys.argv[1:]
+    if suite not in ("loader", "gpu"):  # whose workers want cores of their own, as the driver's threads do
         bind(int(threads))
     try:
-        step = ENGINES[name].step(SUITES[suite][workload], int(threads))
+        step = ENGINES[name].step(SUITES[suite][workload], int(threads), device)
         loss = warm_up(step)
     except Exception as error:  # of an engine that may be of any version: one that cannot do this is left out
         reason = str(error).strip().splitlines() or [""]
@@ -95,7 +118,9 @@ def main() -> None:
     for line in sys.stdin:
         order, *numbers = line.split()
         if order == "time":
-            answer(**timed(step, float(numbers[0])))
+            on_gpu = device == "cuda" or (device == "stand-in" and ENGINES[name].package == "minigrad")
+            T = importlib.import_module(ENGINES[name].package)
+            answer(**(timed_on_gpu(step, float(numbers[0]), T) if on_gpu else timed(step, float(numbers[0]))))
         else:
             answer(**walk(step, int(numbers[0]), float(numbers[1])))
 

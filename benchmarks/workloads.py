@@ -1,8 +1,8 @@
 """Whole training steps of the tutorials' networks, written once against torch's API.
 
-Each workload takes the library as `T` and returns a step: zero_grad, forward, backward and the optimizer's update
-(`adam` the last alone). Those that are a chain of layers are declared as a `Chain`, so that engines with other APIs can
-be given the same network, parameters and data (`other_engines.py`).
+Each workload takes the library as `T` and a device, and returns a step: zero_grad, forward, backward and the
+optimizer's update (`adam` the last alone). Those that are a chain of layers are declared as a `Chain`, so that engines
+with other APIs can be given the same network, parameters and data (`other_engines.py`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ Step = Callable[[], Any]  # does one step and returns its loss
 
 
 class Training:
-    """One training step. `forward` is an attribute, so that it can be compiled."""
+    """One training step on a device. `forward` is an attribute, so that it can be compiled."""
 
-    def __init__(self, model: Any, criterion: Any, optimizer: Any, x: Any, y: Any) -> None:
+    def __init__(self, model: Any, criterion: Any, optimizer: Any, x: Any, y: Any, device: str = "cpu") -> None:
+        self.model = model.to(device)  # its parameters stay those that the optimizer has
         self.forward = lambda x, y: criterion(model(x), y)
-        self.optimizer, self.x, self.y = optimizer, x, y
+        self.optimizer, self.x, self.y = optimizer, x.to(device), y.to(device)
 
     def __call__(self) -> Any:
         self.optimizer.zero_grad()
@@ -42,12 +43,12 @@ class Chain:
     optimizer: tuple[str, dict[str, float]]  # "SGD", {"lr": 0.1}
     loss: str = "CrossEntropyLoss"
 
-    def __call__(self, T: Any) -> Training:
+    def __call__(self, T: Any, device: str = "cpu") -> Training:
         model = T.nn.Sequential(*[getattr(T.nn, name)(*sizes) for name, *sizes in self.layers])
         model.load_state_dict(dict(zip(model.state_dict(), map(T.from_numpy, self.parameters()), strict=True)))
         name, settings = self.optimizer
         optimizer = getattr(T.optim, name)(model.parameters(), **settings)
-        return Training(model, getattr(T.nn, self.loss)(), optimizer, *map(T.from_numpy, self.data()))
+        return Training(model, getattr(T.nn, self.loss)(), optimizer, *map(T.from_numpy, self.data()), device)
 
     def parameters(self) -> Iterator[np.ndarray]:
         """Weight and bias of each layer that has them, uniform within 1 / sqrt(fan in)."""
@@ -98,7 +99,7 @@ lenet = _lenet(("SGD", {"lr": 1e-3, "momentum": 0.9}))
 lenet_adam = _lenet(("Adam", {"lr": 1e-3}))
 
 
-def resnet18(T: Any) -> Step:
+def resnet18(T: Any, device: str = "cpu", batch: int = 32, width: int = 64, size: int = 32) -> Training:
     """ResNet-18 as it is trained on CIFAR (a 3x3 stem, no pooling before the end), batch 32, SGD with momentum."""
     nn = T.nn
 
@@ -115,46 +116,48 @@ def resnet18(T: Any) -> Step:
         def forward(self, x: Any) -> Any:
             return self.relu(self.body(x) + self.shortcut(x))
 
-    widths = (64, 64, 128, 256, 512)
+    widths = (width, width, 2 * width, 4 * width, 8 * width)
     stages = [[Block(a, b, 1 if a == b else 2), Block(b, b, 1)] for a, b in pairwise(widths)]
     model = nn.Sequential(
-        *conv(3, 64, 3), nn.ReLU(), *[block for stage in stages for block in stage],
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10),
+        *conv(3, width, 3), nn.ReLU(), *[block for stage in stages for block in stage],
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, 10),
     )  # fmt: skip
     optimizer, rng = T.optim.SGD(model.parameters(), lr=0.01, momentum=0.9), np.random.default_rng(0)
-    x = T.from_numpy(rng.normal(size=(32, 3, 32, 32)).astype("float32"))
-    return Training(model, nn.CrossEntropyLoss(), optimizer, x, T.from_numpy(rng.integers(0, 10, 32)))
+    x = T.from_numpy(rng.normal(size=(batch, 3, size, size)).astype("float32"))
+    return Training(model, nn.CrossEntropyLoss(), optimizer, x, T.from_numpy(rng.integers(0, 10, batch)), device)
 
 
-def bilstm(T: Any) -> Step:
+def bilstm(T: Any, device: str = "cpu", batch: int = 100, words: int = 10_000, width: int = 300) -> Training:
     """The BiLSTM classifier: 100 texts of 25 words out of 10,000, in 300 and 2 x 64 features, Adam."""
     nn = T.nn
 
     class Classifier(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.embedding = nn.Embedding(10_000, 300)
-            self.lstm = nn.LSTM(300, 64, bidirectional=True, batch_first=True)
+            self.embedding = nn.Embedding(words, width)
+            self.lstm = nn.LSTM(width, 64, bidirectional=True, batch_first=True)
             self.linear = nn.Linear(4 * 64, 64)
             self.relu = nn.ReLU()
             self.dropout = nn.Dropout(0.1)
             self.out = nn.Linear(64, 1)
 
-        def forward(self, words: Any) -> Any:
-            h, _ = self.lstm(self.embedding(words))
+        def forward(self, x: Any) -> Any:
+            h, _ = self.lstm(self.embedding(x))
             largest, _ = T.max(h, 1)
             features = T.cat((T.mean(h, 1), largest), 1)
             return self.out(self.dropout(self.relu(self.linear(features))))
 
     model, rng = Classifier(), np.random.default_rng(0)
-    x = T.from_numpy(rng.integers(0, 10_000, (100, 25)))
-    y = T.from_numpy(rng.integers(0, 2, (100, 1)).astype("float32"))
-    return Training(model, nn.BCEWithLogitsLoss(), T.optim.Adam(model.parameters()), x, y)
+    x = T.from_numpy(rng.integers(0, words, (batch, 25)))
+    y = T.from_numpy(rng.integers(0, 2, (batch, 1)).astype("float32"))
+    return Training(model, nn.BCEWithLogitsLoss(), T.optim.Adam(model.parameters()), x, y, device)
 
 
-def char_transformer(T: Any) -> Step:
+def char_transformer(
+    T: Any, device: str = "cpu", batch: int = 12, context: int = 64, width: int = 128, layers: int = 4
+) -> Training:
     """A transformer of 4 layers, width 128, 4 heads, on 12 texts of 64 out of 65 characters, AdamW."""
-    nn, characters, width, heads, context, batch = T.nn, 65, 128, 4, 64, 12
+    nn, characters, heads = T.nn, 65, 4
 
     class Block(nn.Module):
         def __init__(self) -> None:
@@ -176,32 +179,37 @@ def char_transformer(T: Any) -> Step:
         def __init__(self) -> None:
             super().__init__()
             self.tokens, self.places = nn.Embedding(characters, width), nn.Embedding(context, width)
-            self.blocks = nn.Sequential(*[Block() for _ in range(4)])
+            self.blocks = nn.Sequential(*[Block() for _ in range(layers)])
             self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, characters, bias=False)
 
         def forward(self, x: Any) -> Any:
-            x = self.tokens(x) + self.places(T.arange(x.size(1)))
+            x = self.tokens(x) + self.places(T.arange(x.size(1), device=x.device))
             return self.head(self.norm(self.blocks(x))).flatten(0, 1)
 
     model, rng = Transformer(), np.random.default_rng(0)
     x, y = (T.from_numpy(rng.integers(0, characters, shape)) for shape in ((batch, context), batch * context))
-    return Training(model, nn.CrossEntropyLoss(), T.optim.AdamW(model.parameters(), lr=3e-4), x, y)
+    return Training(model, nn.CrossEntropyLoss(), T.optim.AdamW(model.parameters(), lr=3e-4), x, y, device)
 
 
-def adam(T: Any) -> Step:
+class Update:
+    """The optimizer's part of a step alone."""
+
+    def __init__(self, optimizer: Any, result: Any) -> None:
+        self.optimizer, self.result = optimizer, result
+
+    def __call__(self) -> Any:
+        self.optimizer.step()
+        return self.result
+
+
+def adam(T: Any, device: str = "cpu", size: int = 4_000_000) -> Update:
     """Adam's update alone, of one parameter of 4 million."""
-    x = T.zeros(4_000_000, requires_grad=True)
-    x.grad = T.from_numpy(np.random.default_rng(0).normal(size=4_000_000).astype("float32"))
-    optimizer, zero = T.optim.Adam([x]), T.zeros(())
-
-    def step() -> Any:
-        optimizer.step()
-        return zero
-
-    return step
+    x = T.zeros(size, device=device, requires_grad=True)
+    x.grad = T.from_numpy(np.random.default_rng(0).normal(size=size).astype("float32")).to(device)
+    return Update(T.optim.Adam([x]), T.zeros((), device=device))
 
 
-WORKLOADS: dict[str, Callable[[Any], Step]] = {
+WORKLOADS: dict[str, Callable[..., Step]] = {
     "linear-regression": linear_regression,
     "mnist-mlp": mnist_mlp,
     "fashion-mlp": fashion_mlp,
@@ -212,4 +220,29 @@ WORKLOADS: dict[str, Callable[[Any], Step]] = {
     "bilstm": bilstm,
     "char-transformer": char_transformer,
     "adam-4M": adam,
+}
+
+
+def with_tf32(workload: Callable[..., Step]) -> Callable[..., Step]:
+    """The workload with products and convolutions of float32 rounded to TF32; the others are computed in float32."""
+
+    def build(T: Any, device: str = "cpu") -> Step:
+        allow_tf32(T, True)
+        return workload(T, device)
+
+    return build
+
+
+def allow_tf32(T: Any, allowed: bool) -> None:
+    """The two switches at once: torch's own defaults are off for products and on for convolutions."""
+    T.backends.cuda.matmul.allow_tf32 = T.backends.cudnn.allow_tf32 = allowed
+
+
+_large = partial(resnet18, batch=128)
+GPU_WORKLOADS: dict[str, Callable[..., Step]] = {
+    **WORKLOADS,
+    "resnet18, batch 128": _large,
+    "char-transformer, batch 64 of 256": partial(char_transformer, batch=64, context=256),
+    **{f"{name}, TF32": with_tf32(WORKLOADS[name]) for name in ("lenet", "lenet-adam", "resnet18", "char-transformer")},
+    "resnet18, batch 128, TF32": with_tf32(_large),
 }
