@@ -17,9 +17,10 @@ SORTS = {"argpartition", "argsort", "lexsort", "partition", "sort", "sort_comple
 
 
 class Recording:
-    """The calls of a capture, and what they gave."""
+    """The calls of a capture, and what they gave. `is_current` says whether the stream is the current one."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_current: Callable[[], bool]) -> None:
+        self.is_current = is_current
         self.calls: list[tuple[Callable, tuple, dict, Any]] = []
 
     def replay(self) -> None:
@@ -54,6 +55,39 @@ class Capture:
         if function in SORTS:
             self.refuse(name)
 
+    def begin(self, is_current: Callable[[], bool]) -> None:
+        """Record from now on; RuntimeError if that is so already."""
+        if self.recording is not None:
+            raise RuntimeError("cudaErrorIllegalState: a stream captures already")
+        self.recording = Recording(is_current)
+
+    def end(self) -> Graph:
+        """The graph of what was recorded."""
+        if self.recording is None:
+            raise RuntimeError("cudaErrorIllegalState: the stream does not capture")
+        recording, self.recording = self.recording, None
+        return Graph(recording)
+
+
+class Graph:
+    """cupy.cuda.Graph: what a stream has captured."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def launch(self, stream: Any = None) -> None:
+        """Do it all again."""
+        capture.refuse("a graph within a graph")
+        self._recording.replay()
+
+    def upload(self, stream: Any = None) -> None:
+        """Nothing to prepare."""
+
+    def debug_dot_str(self, flags: int = 0) -> str:
+        """The calls, one after the other, in Graphviz's language."""
+        names = [getattr(call[0], "__qualname__", "?") for call in self._recording.calls]
+        return "digraph dot {\n" + "".join(f'"{i}" [label="{name}"];\n' for i, name in enumerate(names)) + "}\n"
+
 
 capture = Capture()
 
@@ -66,6 +100,8 @@ def on_stream(function: Callable) -> Callable:
         recording = capture.recording
         if recording is None or capture.inside:
             return function(*args, **kwargs)
+        if not recording.is_current():
+            raise RuntimeError("work on another stream while one captures: the graph would lack it")
         capture.inside = True
         try:
             result = function(*args, **kwargs)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from reference.strict_capture import Graph, capture
 from reference.strict_device import Device, synchronizations
 
 UNIT = 512
@@ -136,6 +137,20 @@ class Stream:
     def wait_event(self, event: Event) -> None:
         """What comes on this stream waits for the event."""
         event.awaited_by.append(self.ptr)
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        """From now on work is recorded instead of done; RuntimeError on the default stream."""
+        if self.ptr == 0:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        capture.begin(lambda: get_current_stream() == self)
+
+    def end_capture(self) -> Graph:
+        """The graph of what was recorded."""
+        return capture.end()
+
+    def is_capturing(self) -> bool:
+        """True while work on it is recorded."""
+        return capture.recording is not None and capture.recording.is_current()
 
     def launch_host_func(self, callback: Callable[[Any], None], arg: Any) -> None:
         """Call `callback(arg)` when all before is done: now."""
