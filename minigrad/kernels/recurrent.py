@@ -149,7 +149,8 @@ def _lstm(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer
     As sigmoid(z) = (1 + tanh(z/2)) / 2 one tanh serves all four: the halves go into the sums beforehand.
     """
     h, c = state
-    half = xp.asarray([0.5, 0.5, 1, 0.5], gates.dtype).reshape(4, 1, 1)
+    half = xp.full((4, 1, 1), 0.5, gates.dtype)
+    half[2] = 1
     rest = 1 - half
     gates *= half
     hh = xp.ascontiguousarray((_by_gate(w.hh, 4) * half).swapaxes(1, 2))
@@ -208,7 +209,8 @@ def _lstm_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer
 def _gru(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer, xp: Any) -> Trace:
     """Gates r, z = sigmoid; candidate n = tanh(x_n + r h_n); h' = n + z (h - n)."""
     (h,) = state
-    half = xp.asarray([0.5, 0.5, 1], gates.dtype).reshape(3, 1, 1)
+    half = xp.full((3, 1, 1), 0.5, gates.dtype)
+    half[2] = 1
     gates *= half
     hh = xp.ascontiguousarray((_by_gate(w.hh, 3) * half).swapaxes(1, 2))
     bias = _by_gate(w.bias_hh, 3)[:, None] * half if layer.bias else None

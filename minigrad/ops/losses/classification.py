@@ -10,7 +10,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
-from minigrad.autograd.variable import Variable, unwrap
+from minigrad.autograd.variable import Variable, unwrap, wrap
 from minigrad.backend import np
 from minigrad.kernels.sums import total
 from minigrad.ops.checks import need_float, refuse_gradient
@@ -296,7 +296,7 @@ def _smoothed(input: Any, target: Any, weight: Any, ignore_index: int, reduction
         soft = sum(soft)
     if reduction == "mean":
         _, weights, _ = samples_of(input, target, weight, ignore_index, reduction)
-        soft = soft / (target.numel() if weights is None else weights.sum().item())
+        soft = soft / (target.numel() if weights is None else wrap(backend.as_array(weights.sum())))
     return soft * (smoothing / classes) + hard * (1 - smoothing)
 
 
