@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.strict_capture import capture, on_stream, owner
+from reference.strict_capture import capture, garbage, on_stream, owner
 from reference.strict_cuda import alloc
 from reference.strict_device import NAMES, VERSION, Device, Flags, MemoryPointer, synchronizations, uploads
 
@@ -88,12 +88,6 @@ def upload(value: Any, dtype: Any = None, order: str | None = "K") -> ndarray:
     if host.dtype.kind not in "biufc" or host.dtype.itemsize > np.dtype("complex128").itemsize:
         raise ValueError(f"Unsupported dtype {host.dtype}")
     return wrap(host)
-
-
-def garbage(host: np.ndarray) -> np.ndarray:
-    """`host` as fresh GPU memory: NaN, the largest integer or True, so that nobody relies on zeros."""
-    host.fill(np.nan if host.dtype.kind in "fc" else True if host.dtype.kind == "b" else np.iinfo(host.dtype).max)
-    return host
 
 
 def refuse_host(name: str, parameter: str, value: Any) -> None:

@@ -12,6 +12,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 LIBRARIES = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
 SORTS = {"argpartition", "argsort", "lexsort", "partition", "sort", "sort_complex"}
 
@@ -37,6 +39,13 @@ class Capture:
     def __init__(self) -> None:
         self.recording: Recording | None = None
         self.inside = False  # a recorded call, whose own calls are not recorded again
+
+    def record(self, function: Callable, args: tuple, kwargs: dict, result: Any) -> None:
+        """Note a call; RuntimeError if its work is on another stream than the one that captures."""
+        assert self.recording is not None
+        if not self.recording.is_current():
+            raise RuntimeError("work on another stream while one captures: the graph would lack it")
+        self.recording.calls.append((function, args, kwargs, result))
 
     def refuse(self, what: str) -> None:
         """RuntimeError while a stream captures."""
@@ -93,24 +102,51 @@ capture = Capture()
 
 
 def on_stream(function: Callable) -> Callable:
-    """A call that starts work on the device: recorded while a stream captures."""
+    """A call that starts work on the device: recorded, not done, while a stream captures.
+
+    It is done all the same, for the shape of its results; then they are garbage, and what it has changed is put back.
+    """
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        recording = capture.recording
-        if recording is None or capture.inside:
+        if capture.recording is None or capture.inside:
             return function(*args, **kwargs)
-        if not recording.is_current():
-            raise RuntimeError("work on another stream while one captures: the graph would lack it")
         capture.inside = True
+        before = [(host, host.copy()) for host in _hosts((args, kwargs))]
         try:
             result = function(*args, **kwargs)
         finally:
             capture.inside = False
-        recording.calls.append((function, args, kwargs, result))
+            for host, values in before:
+                if host.flags.writeable:
+                    host[...] = values
+        owners = {id(owner(host)) for host, _ in before}
+        for host in _hosts(result):
+            if id(owner(host)) not in owners:
+                garbage(host)
+        capture.record(function, args, kwargs, result)
         return result
 
     return call
+
+
+def launch(function: Callable) -> Callable:
+    """A call that only starts work on the device and returns nothing: it is not done while a stream captures."""
+
+    @functools.wraps(function)
+    def call(*args: Any) -> None:
+        if capture.recording is None:
+            function(*args)
+        else:
+            capture.record(function, args, {}, None)
+
+    return call
+
+
+def garbage(host: Any) -> Any:
+    """`host` as fresh GPU memory: NaN, the largest integer or True, so that nobody relies on zeros."""
+    host.fill(np.nan if host.dtype.kind in "fc" else True if host.dtype.kind == "b" else np.iinfo(host.dtype).max)
+    return host
 
 
 def _hosts(value: Any) -> list[Any]:

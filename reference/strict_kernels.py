@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from reference.strict_array import ndarray
-from reference.strict_capture import on_stream
+from reference.strict_capture import launch
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(([^)]*)\)')
@@ -78,6 +78,13 @@ def _library(code: str, options: tuple[str, ...]) -> tuple[Any, dict[str, list[s
     return library, {name: [kind.replace("real", real) for kind in kinds] for name, kinds in kernels.items()}
 
 
+@launch
+def _start(library: Any, name: str, sizes: list[Any], pointers: Any, kept: Any) -> None:
+    """Run a kernel; `kept` are the objects behind its pointers."""
+    if getattr(library, f"launch_{name}")(*sizes, pointers):
+        raise RuntimeError(f"{name}: not all threads reach a barrier that others wait at")
+
+
 def _types(parameters: str) -> list[str]:
     """`const real* x, long long n` as ["real*", "long long"]."""
     plain = re.sub(r"\b(const|__restrict__|__grid_constant__)\b", " ", parameters)
@@ -91,7 +98,6 @@ class RawKernel:
     def __init__(self, code: str, name: str, options: tuple[str, ...] = (), backend: str = "nvrtc") -> None:
         self.code, self.name, self.options = code, name, options
 
-    @on_stream
     def __call__(self, grid: tuple, block: tuple, args: tuple, *, shared_mem: int = 0) -> None:
         """Launch it; TypeError for arguments that do not fit, RuntimeError for a launch that a GPU would refuse."""
         if shared_mem:
@@ -106,8 +112,7 @@ class RawKernel:
         values = [self._value(library, i, kind, value) for i, (kind, value) in enumerate(zip(kinds, args))]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         sizes = [(ctypes.c_uint * 3)(*size) for size in (grid, block)]
-        if getattr(library, f"launch_{self.name}")(*sizes, pointers):
-            raise RuntimeError(f"{self.name}: not all threads reach a barrier that others wait at")
+        _start(library, self.name, sizes, pointers, (args, values))
 
     def _value(self, library: Any, i: int, kind: str, value: Any) -> Any:
         """The argument as C sees it."""

@@ -27,6 +27,14 @@ def _as_list(value: Any) -> list[Any]:
     return [value] if isinstance(value, Variable) or hasattr(value, "output_nr") else list(value)
 
 
+def _one_like(array: Any) -> Any:
+    """1, in the array's shape of one element."""
+    if type(array) is not backend.ndarray:
+        return backend.module_of(array).ones_like(array)  # made on the GPU: nothing is copied there
+    one = backend.np.array(1, array.dtype)  # a third of the time of ones_like
+    return one.reshape(array.shape) if array.ndim else one
+
+
 def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
     """The gradient to start with at each tensor: the one given, or 1 for a scalar."""
     gradients: list[Any] = (
@@ -47,8 +55,7 @@ def _initial_gradients(tensors: list[Any], given: Any) -> list[Any]:
                     f"grad can be implicitly created only for scalar outputs; this one has shape "
                     f"{list(t.array.shape)}: reduce it (.sum(), .mean()) or pass gradient="
                 )
-            one = backend.module_of(t.array).array(1, t.array.dtype)  # a third of the time of ones_like
-            gradients[i] = wrap(one.reshape(t.array.shape) if t.array.ndim else one)
+            gradients[i] = wrap(_one_like(t.array))
         elif not isinstance(g, Variable):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g.array.shape != t.array.shape:
