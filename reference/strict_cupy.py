@@ -25,8 +25,9 @@ import numpy as np
 from numpy.lib import stride_tricks
 
 from minigrad import backend
+from minigrad.kernels.gpu import blas, cudnn
 from minigrad.kernels.gpu.launch import without_kernels
-from reference import strict_cuda
+from reference import strict_blas, strict_cuda, strict_cudnn
 from reference.strict_array import checked, garbage, ndarray, stable, unwrap, upload, wrap
 from reference.strict_capture import on_stream
 from reference.strict_device import NAMES, VERSION, DeviceSynchronized, HostCopied, synchronizations, uploads
@@ -142,6 +143,8 @@ def as_device(
     """cupy.asarray: a device array itself if it already is what is asked for; the rest is uploaded."""
     if isinstance(a, ndarray):
         return wrap(np.array(a._host, dtype=dtype, order=order or "K", copy=copy), a)
+    if blocking:
+        synchronizations.add("a blocking copy to the device")
     return upload(a, dtype, order)
 
 
@@ -245,7 +248,6 @@ cupyx = Namespace(
     "cupyx",
     DeviceSynchronized=DeviceSynchronized,
     allow_synchronize=allow_synchronize,
-    empty_pinned=strict_cuda.empty_pinned,
     rsqrt=make_ufunc("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), names="cupyx"),
     **{f"scatter_{op}": _scatter(op) for op in ("add", "max", "min")},
 )
@@ -270,11 +272,14 @@ def forbid_uploads() -> Iterator[None]:
 def install() -> Iterator[ModuleType]:
     """Make this `cupy` the array module of minigrad's device "cuda" inside the block, and give it.
 
-    Without a C++ compiler there are no kernels, and the plain ways are used.
+    Without a C++ compiler there are no kernels and no cuBLAS, and the plain ways are used.
     """
-    before = backend.use_gpu_module(cupy)
+    before, before_blas = backend.use_gpu_module(cupy), blas.use_library(strict_blas.library())
+    before_cudnn = cudnn.use_library(cudnn.Library(strict_cudnn))
     try:
         with nullcontext() if compiler() else without_kernels():
             yield cupy
     finally:
         backend.use_gpu_module(before)
+        blas.use_library(before_blas)
+        cudnn.use_library(before_cudnn)

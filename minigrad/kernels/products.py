@@ -1,4 +1,4 @@
-"""Products of vectors, matrices and stacks of matrices.
+"""Products of vectors, matrices and stacks of matrices; on the GPU all of them are `gpu.blas`'s.
 
 Where work is split over threads of ours, so are large products, and BLAS is held to one thread for all that it would
 split itself (see `threads`).
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.backend import Array, np
+from minigrad.backend import Array, is_gpu_array, np
+from minigrad.kernels.gpu import blas
 from minigrad.kernels.threads import WORTH, held, is_splitting, over
 
 SPLITS = 1 << 18  # multiplications from which OpenBLAS uses its threads for a product of matrices
@@ -18,6 +19,8 @@ TURNED = 1 << 15  # numbers of a transposed matrix that is worth turning around
 
 def product(a: Array, b: Array) -> Array:
     """a @ b of two matrices; ValueError if they do not fit. (`dot` is as fast as @, for small ones twice as fast.)"""
+    if type(a) is not np.ndarray and is_gpu_array(a):
+        return blas.matmul(a, b)
     cost = len(a) * b.size
     if cost < SPLITS or type(b) is not np.ndarray or b.dtype.char not in "fd" or a.shape[1] != len(b):
         return a.dot(b)
@@ -56,6 +59,8 @@ def _is_turned(a: Array, b: Array) -> bool:
 
 def stacked(a: Array, b: Array) -> Array:
     """a @ b of two stacks of matrices, whose dims in front are broadcast; ValueError if they do not fit."""
+    if type(a) is not np.ndarray and is_gpu_array(a):
+        return blas.matmul(a, b)
     if a.ndim == b.ndim == 2:
         return product(a, b)
     cost = a.size * b.shape[-1]
@@ -71,7 +76,37 @@ def stacked(a: Array, b: Array) -> Array:
 
 def with_vector(a: Array, b: Array) -> Array:
     """a @ b where one is a vector, or both."""
+    if type(a) is not np.ndarray and is_gpu_array(a):  # a vector is a matrix of one row
+        if a.ndim == 1:
+            return blas.matmul(a[None], b if b.ndim == 2 else b[:, None]).reshape(b.shape[1:])
+        return blas.matmul(b[None], a.T).reshape(a.shape[:1])
     if max(a.size, b.size) < READS or type(a) is not np.ndarray or not is_splitting():
         return a.dot(b)
     with held:
         return a.dot(b)
+
+
+# -- in the caller's thread, which may hold BLAS, or be one of several -------------------------------------------------
+
+
+def unsplit(a: Array, b: Array) -> Array:
+    """a @ b of two stacks of matrices."""
+    if type(a) is not np.ndarray and is_gpu_array(a):
+        return blas.matmul(a, b)
+    return a.dot(b) if b.ndim == 2 else a @ b
+
+
+def write_product(a: Array, b: Array, out: Array) -> None:
+    """out[...] = a @ b of two stacks of matrices."""
+    if type(a) is not np.ndarray and is_gpu_array(a):
+        blas.matmul(a, b, out)
+    else:
+        np.matmul(a, b, out=out)
+
+
+def add_product(a: Array, b: Array, out: Array) -> None:
+    """out += a @ b of two stacks of matrices."""
+    if type(a) is not np.ndarray and is_gpu_array(a):
+        blas.matmul(a, b, out, add=True)
+    else:
+        out += unsplit(a, b)
