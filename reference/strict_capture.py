@@ -131,14 +131,14 @@ def on_stream(function: Callable) -> Callable:
 
 
 def launch(function: Callable) -> Callable:
-    """A call that only starts work on the device and returns nothing: it is not done while a stream captures."""
+    """A call that only starts work on the device: it is not done while a stream captures, and gives 0, for success."""
 
     @functools.wraps(function)
-    def call(*args: Any) -> None:
+    def call(*args: Any) -> Any:
         if capture.recording is None:
-            function(*args)
-        else:
-            capture.record(function, args, {}, None)
+            return function(*args)
+        capture.record(function, args, {}, None)
+        return 0
 
     return call
 
