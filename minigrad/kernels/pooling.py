@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import backend
+from minigrad.kernels.gpu import pooling as gpu
+from minigrad.kernels.gpu.launch import takes as gpu_takes
 from minigrad.kernels.loops import compiled, takes
 from minigrad.kernels.threads import over
 from minigrad.kernels.windows import half_in_single, span, taps
@@ -34,6 +36,11 @@ class Pool(NamedTuple):
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     ceil_mode: bool
+
+
+def even(n: int) -> Pool:
+    """Windows that cover n dimensions evenly, however many there are, as `kernels.gpu.pooling` knows them."""
+    return Pool((0,) * n, (0,) * n, (0,) * n, (1,) * n, False)
 
 
 def _slices(how: Pool, axis: int, size: int, windows: int) -> Slices:
@@ -62,6 +69,8 @@ def max_pool(x: Array, how: Pool, xp: ModuleType) -> tuple[Array, Array]:
     """
     n, shape = len(how.kernel), check(x.shape, how)
     sizes, windows = x.shape[-n:], shape[-n:]
+    if gpu_takes(x):
+        return gpu.max_pool(x, how, windows)
     side_by_side = (
         how[:4] == ((2, 2), (2, 2), (0, 0), (1, 1)) and 2 * windows[0] <= sizes[0] and 2 * windows[1] <= sizes[1]
     )
@@ -121,8 +130,12 @@ def _flat(counts: Shape, steps: Shape, offsets: Shape, sizes: Shape) -> np.ndarr
 
 
 @half_in_single
-def max_pool_backward(g: Array, indices: Array, n: int, x_shape: Shape, xp: ModuleType) -> Array:
-    """The transpose of `max_pool_gather`: every g is added where its maximum stood."""
+def max_pool_backward(
+    g: Array, indices: Array, n: int, x_shape: Shape, xp: ModuleType, how: Pool | None = None
+) -> Array:
+    """The transpose of `max_pool_gather`: every g is added where its maximum stood, in windows `how` if known."""
+    if gpu_takes(g):
+        return gpu.max_pool_back(g, indices, how, n, x_shape)
     out, planes = xp.zeros(x_shape, g.dtype), math.prod(x_shape[:-n])
     if takes(COMPILED, g):
         compiled(add_to_planes)(
@@ -135,6 +148,8 @@ def max_pool_backward(g: Array, indices: Array, n: int, x_shape: Shape, xp: Modu
 
 def max_pool_gather(x: Array, indices: Array, n: int, xp: ModuleType) -> Array:
     """The numbers of `x` that stand at `indices` of its last n dimensions, one a window."""
+    if gpu_takes(x):
+        return gpu.read_places(x, indices, n)
     return x.reshape(-1).take(_places(indices, n, x.shape, xp))
 
 
@@ -189,6 +204,8 @@ def avg_pool(x: Array, how: Pool, count_include_pad: bool, divisor_override: int
         raise RuntimeError("divisor must be not zero\nWindows' sums are divided by divisor_override, if it is given.")
     n = len(how.kernel)
     sizes, windows = x.shape[-n:], check(x.shape, how)[-n:]
+    if gpu_takes(x):
+        return gpu.avg_pool(x, how, windows, count_include_pad, divisor_override)
     for axis in range(-1, -1 - n, -1):
         sums = xp.zeros(_resized(x, axis, windows[axis]), x.dtype)
         for _, there, positions in _slices(how, axis, sizes[axis], windows[axis]):
@@ -204,6 +221,8 @@ def avg_pool_backward(
     """The transpose of `avg_pool`: every g spread evenly over its window."""
     n = len(how.kernel)
     sizes, windows = x_shape[-n:], g.shape[-n:]
+    if gpu_takes(g):
+        return gpu.avg_pool_back(g, how, x_shape, count_include_pad, divisor_override)
     g = _divide(g, how, sizes, count_include_pad, divisor_override, xp)
     for axis in range(-n, 0):
         spread = xp.zeros(_resized(g, axis, sizes[axis]), g.dtype)

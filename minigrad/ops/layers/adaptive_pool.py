@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.kernels import pooling, uneven_pooling
+from minigrad.kernels.gpu import pooling as gpu
+from minigrad.kernels.gpu.launch import takes
 from minigrad.ops import random
 from minigrad.ops.checks import need_float
 from minigrad.ops.dims import normalize_dim
@@ -22,25 +25,42 @@ __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"]
 # -- averages ----------------------------------------------------------------------------------------------------------
 
 
-def _weighted_sums(input, weights: tuple):
-    """`input` multiplied by one matrix along each of its last dimensions."""
-    n = len(weights)
-    for axis, matrix in enumerate(weights, start=-n):
-        input = (matrix @ input.swapaxes(axis, -2)).swapaxes(axis, -2) if axis < -1 else input @ matrix.T
-    return input
+def _even_averages(input, wanted: tuple, *, xp):
+    """The averages of `wanted` windows that cover the last dimensions evenly: a matrix along each of them."""
+    if takes(input):
+        return gpu.avg_pool(input, pooling.even(len(wanted)), wanted, False, None)
+    return _weighted_sums(input, [_averaging(*each) for each in zip(input.shape[-len(wanted) :], wanted)], xp)
 
 
-adaptive_average_of_planes = Op(_weighted_sums, node="AdaptiveAvgPool2DBackward0")
-adaptive_average_of_volumes = Op(_weighted_sums, node="AdaptiveAvgPool3DBackward0")
+@Op
+def spread_evenly(grad, shape: tuple, n: int, *, xp):
+    """Every number of `grad` spread over its window in the last n dimensions of `shape`: the transpose of averaging."""
+    if takes(grad):
+        return gpu.avg_pool_back(grad, pooling.even(n), shape, False, None)
+    return _weighted_sums(grad, [_averaging(*each).T for each in zip(shape[-n:], grad.shape[-n:])], xp)
+
+
+adaptive_average_of_planes = Op(_even_averages, node="AdaptiveAvgPool2DBackward0")
+adaptive_average_of_volumes = Op(_even_averages, node="AdaptiveAvgPool3DBackward0")
 for _op in (adaptive_average_of_planes, adaptive_average_of_volumes):
-    _op.derivative(input=lambda g, weights: adaptive_average_of_planes(g, tuple(matrix.T for matrix in weights)))
+    _op.derivative(input=lambda g, wanted, input_shape: spread_evenly(g, input_shape, len(wanted)))
+spread_evenly.derivative(grad=lambda g, n, grad_shape: adaptive_average_of_planes(g, grad_shape[-n:]))
 
 
-def _averaging(size: int, windows: int, like: Any) -> Any:
+def _weighted_sums(x: Any, weights: list[Any], xp: Any) -> Any:
+    """`x` multiplied by one matrix along each of its last dimensions."""
+    for axis, matrix in enumerate(weights, start=-len(weights)):
+        matrix = xp.asarray(matrix, x.dtype)
+        x = (matrix @ x.swapaxes(axis, -2)).swapaxes(axis, -2) if axis < -1 else x @ matrix.T
+    return x
+
+
+@functools.lru_cache(maxsize=64)
+def _averaging(size: int, windows: int) -> Any:
     """The matrix (windows, size) that averages over windows which cover `size` positions evenly."""
-    xp, position = backend.module_of(like), backend.np.arange(size)
+    position = backend.np.arange(size)
     start, end = (ends[:, None] for ends in uneven_pooling.even_windows(size, windows))
-    return xp.asarray(((position >= start) & (position < end)) / (end - start), like.dtype)
+    return ((position >= start) & (position < end)) / (end - start)
 
 
 def _adaptive_average(name: str, n: int, op: Any, input: Any, output_size: Any) -> Any:
@@ -60,7 +80,7 @@ def _adaptive_average(name: str, n: int, op: Any, input: Any, output_size: Any) 
         raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(shape)}")
     _refuse_empty(name, shape, 1 if n == 3 else ndim - n)  # in three dimensions torch wants channels as well
     need_float(input.array, name)
-    return op(input, tuple([_averaging(size, w, input.array) for size, w in zip(shape[-n:], wanted)]))
+    return op(input, wanted)
 
 
 def _wanted(n: int, shape: tuple[int, ...], output_size: Any) -> tuple[int, ...]:
@@ -121,6 +141,8 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
 def _adaptive_maxima(input, wanted: tuple, *, xp):
     """The largest number of every window, and its flat place in the plane."""
     sizes = input.shape[-len(wanted) :]
+    if takes(input):
+        return gpu.max_pool(input, pooling.even(len(wanted)), wanted)
     if input.size and all(w and size % w == 0 for size, w in zip(sizes, wanted)):  # equal windows, which is faster
         kernel = tuple([size // w for size, w in zip(sizes, wanted)])
         zeros, ones = (0,) * len(wanted), (1,) * len(wanted)
@@ -146,7 +168,13 @@ _ADAPTIVE = {n: Op(_adaptive_maxima, outputs=("out", "indices"), node=f"Adaptive
 _FRACTIONAL = {
     n: Op(_fractional_maxima, outputs=("out", "indices"), node=f"FractionalMaxPool{n}DBackward0") for n in (2, 3)
 }
-for _op in (*_ADAPTIVE.values(), *_FRACTIONAL.values()):
+for _op in _ADAPTIVE.values():
+    _op.derivative(
+        input=lambda g, indices, wanted, input_shape: put_maxima(
+            g, indices, len(wanted), input_shape, pooling.even(len(wanted))
+        )
+    )
+for _op in _FRACTIONAL.values():
     _op.derivative(input=lambda g, indices, wanted, input_shape: put_maxima(g, indices, len(wanted), input_shape))
 
 

@@ -38,9 +38,9 @@ def take_maxima(input, indices, n: int, *, xp):
 
 
 @Op
-def put_maxima(grad, indices, n: int, shape: tuple, *, xp):
-    """Zeros of `shape`, to which every number of `grad` is added at its index."""
-    return kernel.max_pool_backward(grad, indices, n, shape, xp)
+def put_maxima(grad, indices, n: int, shape: tuple, how: Pool | None = None, *, xp):
+    """Zeros of `shape`, to which every number of `grad` is added at its index; `how` are the windows, if known."""
+    return kernel.max_pool_backward(grad, indices, n, shape, xp, how)
 
 
 take_maxima.derivative(input=lambda g, indices, n, input_shape: put_maxima(g, indices, n, input_shape))
@@ -50,7 +50,7 @@ put_maxima.derivative(grad=lambda g, indices, n: take_maxima(g, indices, n))
 max_pool_of_planes = Op(_maxima, outputs=("out", "indices"), node="MaxPool2DWithIndicesBackward0")
 max_pool_of_volumes = Op(_maxima, outputs=("out", "indices"), node="MaxPool3DWithIndicesBackward0")
 for _op in (max_pool_of_planes, max_pool_of_volumes):
-    _op.derivative(input=lambda g, indices, how, input_shape: put_maxima(g, indices, len(how.kernel), input_shape))
+    _op.derivative(input=lambda g, indices, how, input_shape: put_maxima(g, indices, len(how.kernel), input_shape, how))
 
 
 def max_pool1d(
