@@ -9,7 +9,7 @@ position, the C*taps numbers under the kernel; then out = w @ columns. out is li
 Shapes: x (N, C, *sizes), w (K, C/groups, *kernel), out and g (N, K, *windows). Channels are split into `groups` equal
 parts; part i of the output sees only part i of the input. Samples are taken in blocks whose columns stay in the cache,
 and on the CPU are split over threads. Where numba is installed, `winograd` takes the 3x3 kernels of many channels, and
-`shifted` what has few channels on a side.
+`shifted` what has few channels on a side. On the GPU `cudnn` comes first.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ import numpy as np
 
 from minigrad.kernels import shifted, winograd
 from minigrad.kernels.convolution_shapes import Conv, check
+from minigrad.kernels.gpu import columns as gpu_columns
+from minigrad.kernels.gpu import cudnn
+from minigrad.kernels.gpu.launch import takes as kernel_takes
 from minigrad.kernels.loops import takes
 from minigrad.kernels.threads import over
 from minigrad.kernels.windows import half_in_single, taps
@@ -35,10 +38,30 @@ GPU_BYTES = 1 << 28  # on the GPU a block only bounds the memory, for columns ar
 COMPILED = 1 << 16  # multiplications from which a compiled loop pays
 
 
-@half_in_single
 def conv(x: Array, w: Array, how: Conv, xp: ModuleType) -> Array:
     """The convolution of `x` with `w`; RuntimeError with torch's text if they do not fit (see `check`)."""
     shape = check(x.shape, w.shape, how)
+    out = None if xp is np else cudnn.conv(x, w, how, shape)
+    return _conv(x, w, how, shape, xp) if out is None else out
+
+
+def conv_weight(g: Array, x: Array, how: Conv, w_shape: Shape, xp: ModuleType) -> Array:
+    """The transpose of `conv` in w: <conv(x, w), g> = <w, conv_weight(g, x)>."""
+    out = None if xp is np else cudnn.conv_weight(g, x, how, w_shape)
+    return _conv_weight(g, x, how, w_shape, xp) if out is None else out
+
+
+def conv_input(g: Array, w: Array, how: Conv, x_shape: Shape, xp: ModuleType) -> Array:
+    """The transpose of `conv` in x: <conv(x, w), g> = <x, conv_input(g, w)>."""
+    out = None if xp is np else cudnn.conv_input(g, w, how, x_shape)
+    return _conv_input(g, w, how, x_shape, xp) if out is None else out
+
+
+# -- as products -------------------------------------------------------------------------------------------------------
+
+
+@half_in_single
+def _conv(x: Array, w: Array, how: Conv, shape: Shape, xp: ModuleType) -> Array:
     if _compiled(x, w.shape, shape):
         if winograd.pays(w.shape, how):
             return winograd.conv(x, w, how.padding, shape[2:])
@@ -57,8 +80,7 @@ def conv(x: Array, w: Array, how: Conv, xp: ModuleType) -> Array:
 
 
 @half_in_single
-def conv_weight(g: Array, x: Array, how: Conv, w_shape: Shape, xp: ModuleType) -> Array:
-    """The transpose of `conv` in w: <conv(x, w), g> = <w, conv_weight(g, x)>."""
+def _conv_weight(g: Array, x: Array, how: Conv, w_shape: Shape, xp: ModuleType) -> Array:
     if _compiled(x, w_shape, g.shape):
         if winograd.pays(w_shape, how):
             return winograd.conv_weight(g, x, how.padding)
@@ -80,8 +102,7 @@ def conv_weight(g: Array, x: Array, how: Conv, w_shape: Shape, xp: ModuleType) -
 
 
 @half_in_single
-def conv_input(g: Array, w: Array, how: Conv, x_shape: Shape, xp: ModuleType) -> Array:
-    """The transpose of `conv` in x: <conv(x, w), g> = <x, conv_input(g, w)>."""
+def _conv_input(g: Array, w: Array, how: Conv, x_shape: Shape, xp: ModuleType) -> Array:
     if _compiled(g, w.shape, g.shape):
         if winograd.pays(w.shape, how):
             return winograd.conv_input(g, w, how.padding, x_shape[2:])
@@ -125,6 +146,8 @@ def unfold(image: Array, kernel: Shape, windows: Shape, how: Conv, xp: ModuleTyp
     n = len(kernel)
     if image.shape[2:] == windows and math.prod(kernel) == 1 and not any(how.padding):  # they are the image
         return image
+    if xp is not np and kernel_takes(image):
+        return gpu_columns.unfold(image, kernel, windows, how)
     for axis in reversed(range(n)):  # turns the axis, at 1 + n, into taps at 2 and windows at 2 + n
         shape = (*image.shape[:2], kernel[axis], *image.shape[2 : 1 + n], windows[axis], *image.shape[2 + n :])
         columns = (xp.zeros if how.padding[axis] else xp.empty)(shape, image.dtype)
@@ -138,6 +161,8 @@ def unfold(image: Array, kernel: Shape, windows: Shape, how: Conv, xp: ModuleTyp
 def fold(columns: Array, sizes: Shape, how: Conv, xp: ModuleType) -> Array:
     """The transpose of `unfold`: columns (B, C, *kernel, *windows) added to (B, C, *sizes), the first axis first."""
     n = len(sizes)
+    if xp is not np and kernel_takes(columns):
+        return gpu_columns.fold(columns, sizes, how)
     for axis in range(n):  # turns the axis' taps at 2 and its windows at 2 + n into positions at 1 + n
         kernel, windows = columns.shape[2], columns.shape[2 + n]
         shape = (*columns.shape[:2], *columns.shape[3 : 2 + n], sizes[axis], *columns.shape[3 + n :])
