@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.gpu_errors import not_importable, not_usable
+from minigrad.gpu_memory import memory_of
+
 ndarray = np.ndarray
 Array = Any  # numpy.ndarray or cupy.ndarray
 
@@ -38,35 +41,31 @@ def use_gpu_module(module: ModuleType | None) -> ModuleType | None:
     """Let `module` (CuPy, or a stand-in under test) make the arrays of device "cuda"; returns the one before."""
     global _gpu
     before, _gpu = _gpu, module
+    if module is not None:
+        memory_of(module)
     return before
 
 
 def gpu_module() -> ModuleType:
     """CuPy, imported at first use.
 
-    Raises AssertionError where CuPy is not installed and RuntimeError where it finds no GPU: torch's types for a build
-    without CUDA and for a machine without a driver.
+    Raises AssertionError where CuPy cannot be imported and RuntimeError where it finds no GPU: torch's types for a
+    build without CUDA and for a machine without a driver.
     """
     module = _gpu
     if module is None:
         try:
             module = importlib.import_module("cupy")
-        except ImportError as error:
-            raise AssertionError(
-                f"Torch not compiled with CUDA enabled: minigrad runs on the GPU through CuPy, which cannot be "
-                f"imported ({error}). Install the extra `gpu`, or keep device='cpu'."
-            ) from None
+        except Exception as error:
+            raise not_importable(error) from None
         use_gpu_module(module)
     if not module.cuda.is_available():
-        raise RuntimeError(
-            "Found no NVIDIA driver on your system. CuPy is installed but sees no usable GPU: check the driver "
-            "(nvidia-smi), or keep device='cpu'."
-        )
+        raise not_usable(module)
     return module
 
 
 def gpu_available() -> bool:
-    """True if CuPy can be imported and sees a GPU."""
+    """True if CuPy can be imported and sees a GPU; never raises."""
     try:
         return bool(gpu_module())
     except (AssertionError, RuntimeError):
@@ -357,8 +356,12 @@ def module_on(where: Any) -> ModuleType:
     return np if where is None or device(where).type == "cpu" else gpu_module()
 
 
-def move(array: Array, where: Any) -> Array:
-    """The array on device `where`: itself if it is there already, else a copy."""
+def move(array: Array, where: Any, non_blocking: bool = False) -> Array:
+    """The array on device `where`: itself if it is there already, else a copy.
+
+    Values from ordinary memory are copied aside first, and on while the GPU works on. Pinned memory is read by the GPU
+    itself: the host waits until that is done, unless `non_blocking`; CuPy keeps the memory until then.
+    """
     target = canonical(where)
     if target.type == "cpu":
         return to_numpy(array)
@@ -366,4 +369,25 @@ def move(array: Array, where: Any) -> Array:
     if isinstance(array, cp.ndarray) and array.device.id == target.index:
         return array
     with cp.cuda.Device(target.index):
-        return cp.asarray(array)
+        return cp.asarray(array, blocking=not non_blocking and is_pinned(array))
+
+
+def is_pinned(array: Array) -> bool:
+    """True if the array lies in page-locked memory of the host, which the GPU reads by itself."""
+    return (
+        _gpu is not None
+        and isinstance(array, ndarray)
+        and array.size > 0
+        and _gpu.cuda.is_available()
+        and bool(_gpu.cuda.pinned_memory.is_memory_pinned(address(array)))
+    )
+
+
+def pin(array: Array) -> Array:
+    """A copy of an array of the CPU in page-locked memory, in its order of dims; itself if it lies there already."""
+    if is_pinned(array):
+        return array
+    memory = gpu_module().cuda.alloc_pinned_memory(max(array.nbytes, 1))
+    pinned = np.ndarray(array.shape, array.dtype, memory, strides=np.empty_like(array).strides)
+    pinned[...] = array
+    return pinned

@@ -6,7 +6,7 @@ from typing import Any
 
 from minigrad import backend, ops
 from minigrad.autograd.variable import Variable
-from minigrad.ops.cast import to
+from minigrad.ops.cast import pin_memory, to
 from minigrad.size import Size
 
 
@@ -23,7 +23,8 @@ class Conversions(Variable):
         named = {f"torch.{d.type_name}Tensor": d for d in backend.DTYPES}
         if isinstance(dtype, str) and dtype not in named:
             raise ValueError(f"invalid type: '{dtype}'; one of {', '.join(named)} is expected")
-        return to(self, named[dtype] if isinstance(dtype, str) else getattr(dtype, "dtype", dtype))
+        wanted = named[dtype] if isinstance(dtype, str) else getattr(dtype, "dtype", dtype)
+        return to(self, wanted, non_blocking=non_blocking)
 
     def type_as(self, other: Any) -> Any:
         return to(self, other)
@@ -62,7 +63,16 @@ class Conversions(Variable):
         return to(self, "cpu", memory_format=memory_format)
 
     def cuda(self, device: Any = None, non_blocking: Any = False, *, memory_format: Any = None) -> Any:
-        return to(self, "cuda" if device is None else device, memory_format=memory_format)
+        where = backend.device("cuda" if device is None else device)
+        if where.type != "cuda":
+            raise RuntimeError("Invalid device, must be cuda device")
+        return to(self, where, non_blocking=non_blocking, memory_format=memory_format)
+
+    pin_memory = pin_memory
+
+    def is_pinned(self, device: Any = None) -> Any:
+        """True if the memory is page-locked: see `pin_memory`."""
+        return backend.is_pinned(self.array)
 
     def get_device(self) -> Any:
         """The number of the GPU, -1 for the CPU."""

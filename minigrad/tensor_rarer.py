@@ -45,10 +45,6 @@ class Rarer(Variable):
         """The tensor, perhaps cast: all are dense."""
         return self if dtype is None else to(self, dtype)
 
-    def is_pinned(self, device: Any = None) -> bool:
-        """False: no memory is page-locked."""
-        return False
-
     def is_shared(self) -> bool:
         """False: no memory is shared between processes, unless a loader's worker sent it."""
         return False

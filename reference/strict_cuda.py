@@ -335,14 +335,13 @@ def alloc(size: int) -> MemoryPointer:
 pinned_ranges: dict[int, int] = {}  # from -> to
 
 
-def empty_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:
-    """cupyx.empty_pinned: a NumPy array on pinned memory; known as such while it, or a view of it, lives."""
-    kind = np.dtype(dtype)
-    memory = np.full(max(int(np.prod(shape)) * kind.itemsize, 1), 127, np.int8)
+def alloc_pinned_memory(size: int) -> np.ndarray:
+    """cupy.cuda.alloc_pinned_memory: a buffer of at least `size` bytes; known as pinned while it is in use."""
+    memory = np.full(1 << max(size - 1, UNIT - 1).bit_length(), 127, np.int8)
     start = memory.ctypes.data
     pinned_ranges[start] = start + memory.size
     weakref.finalize(memory, pinned_ranges.pop, start)
-    return np.ndarray(shape, kind, buffer=memory, order=order)  # type: ignore[call-overload]
+    return memory
 
 
 def is_memory_pinned(data: int) -> bool:
@@ -392,6 +391,7 @@ CUDA = {
     "MemoryPool": MemoryPool,
     "Stream": Stream,
     "alloc": alloc,
+    "alloc_pinned_memory": alloc_pinned_memory,
     "get_allocator": get_allocator,
     "get_current_stream": get_current_stream,
     "get_device_id": lambda: 0,

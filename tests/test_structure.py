@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up; a module may import from its own layer and from those below it.
 LAYERS = [
-    ["version", "files", "formats", "allocator", "size", "printing"],
+    ["version", "files", "formats", "allocator", "size", "printing", "gpu_errors", "gpu_memory"],
     ["backend"],
     ["autograd", "kernels"],
     ["random", "dtypes"],

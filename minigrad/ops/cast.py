@@ -35,12 +35,33 @@ def truncated(input, dtype: backend.dtype):
 
 
 @Op(node="ToCopyBackward0")
-def move(input, where: str, source: str):
+def move(input, where: str, source: str, non_blocking: bool):
     """The values on device `where`; `source` is the device of `input`, to which the gradient goes back."""
-    return backend.move(input, where)
+    return backend.move(input, where, non_blocking)
 
 
-move.derivative(input=lambda g, where, source: move(g, source, where))
+move.derivative(input=lambda g, where, source, non_blocking: move(g, source, where, non_blocking))
+
+
+@Op(node="ToCopyBackward0")
+def pinned(input):
+    """The values in page-locked memory."""
+    return backend.pin(input)
+
+
+pinned.derivative(input=lambda g: g)
+
+
+def pin_memory(self: Any, device: Any = None) -> Any:
+    """A copy in page-locked memory, from which `to("cuda", non_blocking=True)` does not wait; itself if it lies there.
+
+    RuntimeError for a tensor of the GPU, and where there is no GPU.
+    """
+    if backend.is_gpu_array(self.array):
+        raise RuntimeError(f"cannot pin '{self.type()}' only dense CPU tensors can be pinned")
+    if not backend.gpu_available():
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+    return self if backend.is_pinned(self.array) else pinned(self)
 
 
 @forms(out=False)
@@ -77,13 +98,16 @@ def to(
     """The tensor in another dtype, on another device, in another memory format; itself if nothing changes.
 
     Takes a dtype, a device (or its name, or a GPU's number), both, or a tensor whose dtype and device to take.
-    `copy` asks for a copy in any case.
+    `copy` asks for a copy in any case. With `non_blocking`, a copy from pinned memory to the GPU is only begun: do not
+    write to the source before `cuda.synchronize()` or an event says that it is done. Other copies can be used at once.
     """
     check_format("to", memory_format)
+    flags = [a for a in args if isinstance(a, bool)]
+    non_blocking, copy = (*flags, *(non_blocking, copy)[len(flags) :])
     for a in args:
         if isinstance(a, Variable):
             dtype, device = backend.dtype_of(a.array), backend.device_of(a.array)
-        elif isinstance(a, bool):  # non_blocking, copy: copies are ordered with the computation anyway
+        elif isinstance(a, bool):
             continue
         elif isinstance(a, (str, int, backend.device)):
             device = a
@@ -94,7 +118,7 @@ def to(
     if dtype is not None and (want := backend.as_dtype(dtype)) is not have:
         result = cast(result, want, have) if want.is_floating_point else truncated(result, want)
     if device is not None and (target := backend.canonical(device)) != (here := backend.device_of(self.array)):
-        result = move(result, str(target), str(here))
+        result = move(result, str(target), str(here), bool(non_blocking))
     if memory_format in (None, preserve_format) or (result is self and memory_format is suggested_format(self.array)):
         return clone(result, memory_format=memory_format) if copy and result is self else result
     return clone(result, memory_format=memory_format)

@@ -106,14 +106,17 @@ def zero_(input: Any) -> Any:
 
 @forms(out=False)
 def copy_(self: Any, other: Any, non_blocking: bool = False) -> Any:
-    """Take over the values of `other`, broadcast to this shape and cast to this dtype, from any device."""
+    """Take over the values of `other`, broadcast to this shape and cast to this dtype, from any device.
+
+    `non_blocking` as in `Tensor.to`.
+    """
     if not isinstance(other, Variable):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}")
     check_writable(self, [other])
     if other is not self:
         check_memory(self.array, self, [other])
     _check_broadcast(other.array.shape, self.array.shape)
-    source = other.to(self)
+    source = other.to(self, non_blocking=non_blocking)
     if mode.grad and (wants_grad(self) or wants_grad(other)):
         return write(self, replaced(self, source), "copy_")
     self.array[...] = source.array
