@@ -19,6 +19,7 @@
 #define __restrict__
 #define __shared__ static
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 using std::max;
 using std::min;
@@ -180,6 +181,17 @@ T __shfl_sync(unsigned, T value, int lane) {
     return emulated::exchange(value, emulated::rank() / 32 * 32 + lane);
 }
 
+inline unsigned __ballot_sync(unsigned, bool yes) {
+    unsigned self = emulated::rank(), first = self / 32 * 32, mask = 0;
+    emulated::exchanged[self] = yes;
+    emulated::wait(emulated::AT_SHUFFLE);
+    for (unsigned i = first; i < first + 32 && i < emulated::fibers.size(); i++)
+        if (emulated::fibers[i].state != emulated::DONE) mask |= (unsigned)emulated::exchanged[i] << (i - first);
+    emulated::wait(emulated::AT_SHUFFLE);
+    return mask;
+}
+inline int __ffs(int x) { return __builtin_ffs(x); }
+
 template <typename T, typename V>
 T atomicAdd(T* to, V value) {
     T before = *to;
@@ -195,6 +207,10 @@ T atomicMax(T* to, V value) {
 
 inline float rsqrt(float x) { return 1 / sqrt(x); }
 inline double rsqrt(double x) { return 1 / sqrt(x); }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __dadd_rn(double a, double b) { return a + b; }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
 inline double __longlong_as_double(long long bits) {
     double x;

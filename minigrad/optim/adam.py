@@ -6,7 +6,7 @@ from typing import Any
 
 from minigrad.autograd.variable import Variable
 from minigrad.backend import Array
-from minigrad.optim import fused
+from minigrad.optim import fused, fused_gpu
 from minigrad.optim.checks import check_betas, check_fused, check_not_negative, check_tensor_lr
 from minigrad.optim.optimizer import Optimizer, move_towards
 
@@ -23,7 +23,7 @@ class Adam(Optimizer):
     far (Reddi, Kale & Kumar 2018).
     """
 
-    elementwise, fused = True, staticmethod(fused.adam)
+    elementwise, fused, on_gpu = True, staticmethod(fused.adam), fused_gpu.adam
     late_options = {
         "amsgrad": False,
         "maximize": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.backend import Array, np
+from minigrad.kernels.products import unsplit
 from minigrad.optim.checks import check_at_least, check_tensor_lr
 from minigrad.optim.optimizer import Optimizer, move_towards
 
@@ -108,9 +109,9 @@ def orthogonal(G: Array, coefficients: tuple[float, float, float], steps: int, e
     X = bfloat16(G.T if tall else G, xp)
     X = bfloat16(X / bfloat16(xp.maximum(bfloat16(xp.sqrt((X * X).sum()), xp), eps), xp), xp)
     for _ in range(steps):
-        A = bfloat16(X @ X.T, xp)
-        B = bfloat16(b * A.astype(xp.float64) + c * (A @ A), xp)
-        X = bfloat16(a * X.astype(xp.float64) + B @ X, xp)
+        A = bfloat16(unsplit(X, X.T), xp)
+        B = bfloat16(b * A.astype(xp.float64) + c * unsplit(A, A), xp)
+        X = bfloat16(a * X.astype(xp.float64) + unsplit(B, X), xp)
     return X.T if tall else X
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from minigrad.backend import Array
 from minigrad.optim.checks import check_betas, check_not_negative, check_tensor_lr
-from minigrad.optim.optimizer import Optimizer, move_towards
+from minigrad.optim.optimizer import Optimizer, move_towards, number_in
 
 
 class NAdam(Optimizer):
@@ -90,7 +90,7 @@ class NAdam(Optimizer):
             g = g + weight_decay * p
         mu, next_mu = (b1 * (1 - 0.5 * 0.96 ** (s * momentum_decay)) for s in (t, t + 1))
         state["mu_product"] *= mu
-        product = state["mu_product"].item()
+        product = number_in(state["mu_product"])
         move_towards(m, g, 1 - b1)
         v *= b2
         v += (1 - b2) * g * g

@@ -16,6 +16,8 @@ from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import Array, np
 from minigrad.optim.differentiable import update_recorded
 from minigrad.optim.flat import FEW, Plan, update_joined
+from minigrad.optim.fused_gpu import Plan as GpuPlan
+from minigrad.optim.fused_gpu import Update, update_on_gpu
 from minigrad.optim.hooks import OptimizerHooks
 from minigrad.optim.loop import update_one
 
@@ -38,6 +40,7 @@ class Optimizer(OptimizerHooks):
 
     elementwise = False
     fused: Callable[..., bool] | None = None  # `update` on flat arrays as a compiled loop; see `optim.fused`
+    on_gpu: Update | None = None  # `update` as kernels over many tensors; see `optim.fused_gpu`
     numbers: tuple[str, ...] = ("step",)
     late_options: dict[
         str, Any
@@ -51,7 +54,7 @@ class Optimizer(OptimizerHooks):
         cls._update_names = _keywords(cls.update)
         if "update" in cls.__dict__:  # what a parent class says holds for the parent's update
             cls.elementwise = cls.__dict__.get("elementwise", False)
-            cls.fused = cls.__dict__.get("fused")
+            cls.fused, cls.on_gpu = cls.__dict__.get("fused"), cls.__dict__.get("on_gpu")
         if cls.init_state is not Optimizer.init_state:
             cls._init_names = _keywords(cls.init_state)
 
@@ -66,6 +69,7 @@ class Optimizer(OptimizerHooks):
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         self._plans: dict[int, Plan] = {}
+        self._gpu_plans: dict[int, GpuPlan] = {}
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -95,15 +99,22 @@ class Optimizer(OptimizerHooks):
         place = caller()  # for the error about a parameter that backward still needed
         for number, group in enumerate(self.param_groups):
             params = [p for p in group["params"] if p.gradient is not None]
-            if group.get("capturable") and any(isinstance(p.array, np.ndarray) for p in params):
+            on_gpu = bool(params) and not isinstance(params[0].array, np.ndarray)
+            if group.get("capturable") and any(self._is_on_host(p) for p in params):
                 raise AssertionError(f"If capturable=True, {self.on_device} must be on supported devices: ['cuda'].")
             if self.defaults.get("differentiable"):
                 for p in params:
                     update_recorded(self, p, group)
                 continue
-            options = {name: None if name == "xp" else as_number(group[name]) for name in self._update_names}
+            stays = on_gpu and (group.get("capturable") or self.on_gpu is not None)
+            options = {
+                name: None if name == "xp" else as_number(group[name], stays and name == "lr")
+                for name in self._update_names
+            }
             for p in params:
                 p.counter[:] = p.counter[0] + 1, place
+            if on_gpu:
+                params = update_on_gpu(self, number, group, params, options)
             wanted = group.get("foreach")  # None: where it is faster
             if self.elementwise and (len(params) >= FEW if wanted is None else wanted):
                 params = update_joined(self, number, group, params, options)
@@ -128,7 +139,22 @@ class Optimizer(OptimizerHooks):
         options = {name: as_number(group[name]) for name in names if name != "xp"}
         if "xp" in names:
             options["xp"] = backend.module_of(p.array)
-        return self._keep(p, self.init_state(p.array, **options))
+        state = self._keep(p, self.init_state(p.array, **options))
+        if group.get("fused") or group.get("capturable"):
+            self._put_numbers_beside(p, group)
+        return state
+
+    def _put_numbers_beside(self, p: Any, group: dict[str, Any]) -> None:
+        """Move the numbers of a state to the parameter's device, where torch has them with `fused` or `capturable`."""
+        state = self.state[p]
+        for name in state.keys() & set(self.numbers):
+            dtype = backend.float32 if group.get("fused") else state[name].dtype
+            state[name] = state[name].to(dtype=dtype, device=p.device)
+
+    def _is_on_host(self, p: Any) -> bool:
+        """Whether a parameter or its count of steps is not on a GPU."""
+        tensors = (p, self.state.get(p, {}).get("step", p))
+        return any(isinstance(t.array, np.ndarray) for t in tensors)
 
     def _keep(self, p: Any, arrays: dict[str, Any]) -> dict[str, Any]:
         """Add arrays to the state of `p`, as tensors."""
@@ -263,7 +289,7 @@ class Optimizer(OptimizerHooks):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._plans = {}
+        self._plans, self._gpu_plans = {}, {}
         self._make_hooks()
         self.defaults.setdefault("differentiable", False)
         for group in self.param_groups:
@@ -274,6 +300,8 @@ class Optimizer(OptimizerHooks):
                 for name in self.numbers:
                     if isinstance(entry.get(name), (int, float)):
                         entry[name] = _as_tensor(entry[name])
+                        if group.get("fused") or group.get("capturable"):
+                            self._put_numbers_beside(p, group)
 
 
 def _keywords(method: Callable[..., Any]) -> tuple[str, ...]:
@@ -314,13 +342,22 @@ def _typename(value: Any) -> str:
 # -- for subclasses ----------------------------------------------------------------------------------------------------
 
 
-def as_number(value: Any) -> Any:
-    """A hyper-parameter given as a tensor of one element, or a tuple of such, as Python numbers."""
+def as_number(value: Any, may_stay: bool = False) -> Any:
+    """A hyper-parameter given as a tensor of one element, or a tuple of such, as Python numbers.
+
+    If it `may_stay` on the GPU and is there, a 0-dim array: nobody waits for it.
+    """
     if type(value) in (float, bool):  # nearly all are
         return value
     if isinstance(value, Variable):
-        return value.array.item()
+        on_host = isinstance(value.array, np.ndarray)
+        return value.array.item() if on_host or not may_stay else value.array.reshape(())
     return tuple([as_number(v) for v in value]) if type(value) is tuple else value
+
+
+def number_in(array: Array) -> Any:
+    """The number in a 0-dim array of the state; on a GPU the array itself, so that nobody waits for it."""
+    return array.item() if type(array) is np.ndarray else array
 
 
 def in_default_dtype(number: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.backend import Array
+from minigrad.backend import Array, is_gpu_array
 from minigrad.optim.checks import check_betas, check_not_negative, check_tensor_lr
 from minigrad.optim.optimizer import Optimizer, move_towards
 
@@ -90,7 +90,11 @@ class RAdam(Optimizer):
         rate = lr / (1 - b1**t)
         rho = 2 / (1 - b2) - 1
         rho_t = rho - 2 * t * b2**t / (1 - b2**t)
-        if rho_t > 5:
+        if is_gpu_array(t):  # nobody waits to see which of the two it is
+            known = xp.maximum(rho_t, 5.0)
+            r = ((known - 4) * (known - 2) * rho / ((rho - 4) * (rho - 2) * known)) ** 0.5
+            p -= rate * m * xp.where(rho_t > 5, r * (1 - b2**t) ** 0.5 / (xp.sqrt(v) + eps), 1)
+        elif rho_t > 5:
             r = ((rho_t - 4) * (rho_t - 2) * rho / ((rho - 4) * (rho - 2) * rho_t)) ** 0.5
             p -= rate * r * (1 - b2**t) ** 0.5 * m / (xp.sqrt(v) + eps)
         else:

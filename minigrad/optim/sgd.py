@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.backend import Array
-from minigrad.optim import fused
+from minigrad.optim import fused, fused_gpu
 from minigrad.optim.checks import check, check_fused, check_tensor_lr
 from minigrad.optim.optimizer import Optimizer
 
@@ -20,7 +20,7 @@ class SGD(Optimizer):
     velocity counts at the new rate (Sutskever et al. 2013 have it inside).
     """
 
-    elementwise, fused = True, staticmethod(fused.sgd)
+    elementwise, fused, on_gpu = True, staticmethod(fused.sgd), fused_gpu.sgd
     late_options = {"nesterov": False, "maximize": False, "foreach": None, "differentiable": False, "fused": False}
 
     def __init__(
