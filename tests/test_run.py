@@ -48,6 +48,7 @@ def test_a_script_sees_torch(tmp_path, capsys):
         print(sys.argv[1:], __name__, cudnn.benchmark, Linear is nn.Linear)
         print(type(torch.ones(2)), type(nn.Parameter(torch.ones(1))), torch.__version__ >= "2.2", torch.version.cuda)
         print(torch.relu(torch.tensor([-1.0, 2.0])), hasattr(torch, "nonsense"))
+        cudnn.benchmark = False
         """,
         "a",
         "--b",
@@ -58,6 +59,33 @@ def test_a_script_sees_torch(tmp_path, capsys):
         "tensor([0., 2.]) False",
     ]
     assert sys.modules["torch"] is torch_before
+
+
+def test_switches_of_libraries_reach_the_kernels(tmp_path, capsys):
+    from minigrad.kernels.gpu import settings
+
+    program = """
+        import torch
+        import torch.backends.cudnn as cudnn
+        before = torch.backends.cudnn.allow_tf32, cudnn.conv.fp32_precision
+        cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
+        print(before, torch.backends.cudnn.allow_tf32, cudnn.deterministic, cudnn.conv.fp32_precision)
+        with torch.backends.cudnn.flags(enabled=False):
+            print(cudnn.enabled)
+        try:
+            cudnn.benchmark = 1
+        except RuntimeError as error:
+            print(error)
+    """
+    try:
+        assert run(tmp_path, capsys, program).splitlines() == [
+            "(True, 'tf32') False True none",
+            "False",
+            "set_benchmark_cudnn expects a bool, but got int",
+        ]
+        assert (settings.cudnn_tf32, settings.cudnn_deterministic, settings.cudnn_enabled) == (False, True, True)
+    finally:
+        settings.cudnn_tf32, settings.cudnn_deterministic = True, False
 
 
 def test_a_missing_name_fails_on_use_and_not_at_import(tmp_path, capsys):

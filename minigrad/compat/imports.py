@@ -58,7 +58,7 @@ class Facade(ModuleType):
         super().__init__(name, own.__doc__ if own else f"What torch has under {name} and minigrad does not.")
         self.__path__: list[str] = []  # a package: submodules are looked for by the finder
         self._own = own
-        if hasattr(own, "__dict__"):
+        if isinstance(own, ModuleType):
             hidden = ("__name__", "__doc__", "__package__", "__loader__", "__spec__", "__path__", "__file__")
             shown = {key: v for key, v in vars(own).items() if key not in hidden and not isinstance(v, ModuleType)}
             self.__dict__.update(shown)
@@ -73,6 +73,13 @@ class Facade(ModuleType):
         if not name.startswith("__") and _is_importing(sys._getframe(1)):
             return Missing(full)
         raise AttributeError(f"minigrad has no {full}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__.get("_own")
+        if own is None or isinstance(own, ModuleType) or name.startswith("_") or isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+        else:  # a library's switch
+            setattr(own, name, value)
 
 
 def _is_importing(frame: Any) -> bool:
@@ -113,7 +120,7 @@ class Finder(MetaPathFinder, Loader):
         own = getattr(above, last, None) if home is None else importlib.import_module(home)
         module = Facade(spec.name, own)
         if spec.name in VERSIONS:
-            module.__version__ = VERSIONS[spec.name]  # type: ignore[attr-defined]
+            module.__version__ = VERSIONS[spec.name]
         return module
 
     def exec_module(self, module: ModuleType) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from minigrad.autograd.trace import warn
 from minigrad.backend import get_default_device, set_default_device
 from minigrad.kernels import threads as kernel
+from minigrad.kernels.gpu import settings
 from minigrad.kernels.threads import get_num_threads
 
 __all__ = [
@@ -17,7 +18,6 @@ __all__ = [
     "use_deterministic_algorithms",
 ]  # fmt: skip
 
-_deterministic = False
 _precision = "highest"
 
 
@@ -64,14 +64,13 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Remembered; on the CPU everything is deterministic anyway."""
-    global _deterministic
-    _deterministic = mode
+    """On the GPU, let cuDNN compute only in ways that repeat; on the CPU everything repeats anyway."""
+    settings.deterministic = mode
 
 
 def are_deterministic_algorithms_enabled() -> bool:
     """What was last set; False at first."""
-    return _deterministic
+    return settings.deterministic
 
 
 def set_flush_denormal(mode: bool) -> bool:
