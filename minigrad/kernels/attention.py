@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from minigrad.backend import Array, np
+from minigrad.kernels.products import write_product
 from minigrad.kernels.sums import total
 from minigrad.kernels.threads import over
 
@@ -33,7 +34,7 @@ def weights(query: Array, key: Array, mask: Array | None, scale: float, xp: Any)
 
 def _weights(query: Array, key: Array, mask: Array | None, scale: float, out: Array, xp: Any) -> None:
     share = math.sqrt(abs(scale))  # half of the scale to each, so that float16 overflows later
-    xp.matmul(query * math.copysign(share, scale), xp.swapaxes(key * share, -1, -2), out=out)
+    write_product(query * math.copysign(share, scale), xp.swapaxes(key * share, -1, -2), out)
     if mask is not None:
         out += xp.where(mask, 0.0, -math.inf).astype(out.dtype) if mask.dtype.kind == "b" else mask
     if not out.size:
@@ -58,8 +59,8 @@ def slopes(g: Array, out: Array, query: Array, key: Array, scale: float, xp: Any
         xp.multiply(g[part], weights, out=scores)
         xp.subtract(g[part], total(scores, (out.ndim - 1,), True), out=scores)
         scores *= weights
-        xp.matmul(scores, key[part] * share, out=of_query[part])
-        xp.matmul(xp.swapaxes(scores, -2, -1), query[part] * signed, out=of_key[part])
+        write_product(scores, key[part] * share, of_query[part])
+        write_product(xp.swapaxes(scores, -2, -1), query[part] * signed, of_key[part])
         of_query[part] *= signed
         of_key[part] *= share
 

@@ -27,6 +27,7 @@ from minigrad.kernels.gpu import columns as gpu_columns
 from minigrad.kernels.gpu import cudnn
 from minigrad.kernels.gpu.launch import takes as kernel_takes
 from minigrad.kernels.loops import takes
+from minigrad.kernels.products import unsplit, write_product
 from minigrad.kernels.threads import over
 from minigrad.kernels.windows import half_in_single, taps
 
@@ -73,7 +74,7 @@ def _conv(x: Array, w: Array, how: Conv, shape: Shape, xp: ModuleType) -> Array:
 
     def work(start: int, stop: int) -> None:
         for block, columns in _columns(x, start, stop, w.shape, shape, how, xp):
-            xp.matmul(rows, columns, out=out[block])
+            write_product(rows, columns, out[block])
 
     over(n, work, w.size * out.size // k if xp is np else 0)
     return out.reshape(shape)
@@ -92,7 +93,8 @@ def _conv_weight(g: Array, x: Array, how: Conv, w_shape: Shape, xp: ModuleType) 
     def work(start: int, stop: int) -> Array:
         out = xp.zeros((groups, math.prod(w_shape[1:]), k // groups), x.dtype)
         for block, columns in _columns(x, start, stop, w_shape, g.shape, how, xp):
-            out += (columns @ g_rows[block].swapaxes(2, 3)).sum(axis=0)  # small products summed beat one tensordot
+            # small products summed beat one tensordot
+            out += unsplit(columns, g_rows[block].swapaxes(2, 3)).sum(axis=0)
         return out
 
     first, *others = over(len(x), work, math.prod(w_shape) * g.size // max(1, k) if xp is np else 0)
@@ -115,7 +117,7 @@ def _conv_input(g: Array, w: Array, how: Conv, x_shape: Shape, xp: ModuleType) -
 
     def work(start: int, stop: int) -> None:
         for block in _blocks(start, stop, x_shape[1] * math.prod(w.shape[2:] + g.shape[2:]) * g.itemsize, xp):
-            columns = w_columns @ g_rows[block]
+            columns = unsplit(w_columns, g_rows[block])
             columns = columns.reshape(len(columns), x_shape[1], *w.shape[2:], *g.shape[2:])
             out[block] = fold(columns, x_shape[2:], how, xp)
 

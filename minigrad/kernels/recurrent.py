@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minigrad.backend import np
-from minigrad.kernels.products import product
+from minigrad.kernels.products import add_product, product, unsplit, write_product
 from minigrad.kernels.sums import total
 from minigrad.kernels.threads import held, over
 
@@ -112,7 +112,7 @@ def _from_input(x: Array, weights: Array, xp: Any) -> Array:
     out = xp.empty((len(weights), len(x), weights.shape[2]), x.dtype)
 
     def work(start: int, stop: int) -> None:
-        xp.matmul(x[start:stop], weights, out=out[:, start:stop])
+        write_product(x[start:stop], weights, out[:, start:stop])
 
     if type(x) is np.ndarray:
         over(len(x), work, x.size * weights.shape[2] * len(weights))
@@ -160,7 +160,7 @@ def _lstm(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer
     for rows, n in layer.steps():
         now, past, cell = gates[:, rows], h[:n], c[:n]
         before[rows], cells[rows] = past, cell
-        now += xp.matmul(past, hh)
+        add_product(past, hh, now)
         xp.tanh(now, out=now)
         now *= half
         now += rest
@@ -169,7 +169,7 @@ def _lstm(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer
         cell += i * g
         xp.multiply(o, xp.tanh(cell, out=curved[rows]), out=whole[rows])
         if w.hr is not None:
-            out[rows] = whole[rows].dot(w.hr.T)
+            write_product(whole[rows], w.hr.T, out[rows])
         past[...] = out[rows]
     return Trace(gates, before, (cells, curved, whole))
 
@@ -194,13 +194,13 @@ def _lstm_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer
         whole_g = gh
         if projected is not None:
             projected[rows] = gh
-            whole_g = gh.dot(w.hr)
+            whole_g = unsplit(gh, w.hr)
         gc += whole_g * of_cell[rows]
         now[:3] *= gc
         now[3] *= whole_g
         gc *= f[rows]
-        gh[...] = side.put(rows, now).dot(w.hh)
-    return side.flat, side.flat, None if projected is None else projected.T.dot(whole)
+        write_product(side.put(rows, now), w.hh, gh)
+    return side.flat, side.flat, None if projected is None else unsplit(projected.T, whole)
 
 
 # -- gated recurrent unit ----------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def _gru(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer,
     for rows, n in layer.steps():
         now, past = gates[:, rows], h[:n]
         before[rows] = past
-        from_h = xp.matmul(past, hh)
+        from_h = unsplit(past, hh)
         if bias is not None:
             from_h += bias
         sigmoids, new = now[:2], now[2]
@@ -251,7 +251,7 @@ def _gru_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer,
         from_x.put(rows, now)
         now[2] *= r[rows]
         gh *= z[rows]
-        gh += from_h.put(rows, now).dot(w.hh)
+        add_product(from_h.put(rows, now), w.hh, gh)
     return from_x.flat, from_h.flat, None
 
 
@@ -265,7 +265,7 @@ def _rnn(out: Array, gates: Array, state: list[Array], w: Weights, layer: Layer,
     for rows, n in layer.steps():
         now, past = gates[0, rows], h[:n]
         before[rows] = past
-        now += past.dot(w.hh.T)
+        add_product(past, w.hh.T, now)
         if layer.cell == "RNN_TANH":
             xp.tanh(now, out=now)
         else:
@@ -283,7 +283,7 @@ def _rnn_back(g_out: Array | None, state: list[Array], w: Weights, layer: Layer,
         if g_out is not None:
             gh += g_out[rows]
         now *= gh
-        gh[...] = now.dot(w.hh)
+        write_product(now, w.hh, gh)
     return slopes, slopes, None
 
 

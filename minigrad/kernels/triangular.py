@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from minigrad.backend import Array
+from minigrad.kernels.products import stacked
 
 FEW = 16  # columns that are eliminated one by one
 
@@ -20,7 +21,7 @@ def substitute(t: Array, b: Array, xp: Any) -> Array:
         return b / t if n else b
     half = n // 2
     top = substitute(t[..., :half, :half], b[..., :half, :], xp)
-    bottom = substitute(t[..., half:, half:], b[..., half:, :] - t[..., half:, :half] @ top, xp)
+    bottom = substitute(t[..., half:, half:], b[..., half:, :] - stacked(t[..., half:, :half], top), xp)
     shape = xp.broadcast_shapes(top.shape[:-2], bottom.shape[:-2])
     parts = [xp.broadcast_to(part, (*shape, *part.shape[-2:])) for part in (top, bottom)]
     return xp.concatenate(parts, axis=-2)
@@ -60,7 +61,7 @@ def _eliminate(out: Array, rows: Array, first: int, last: int, xp: Any) -> None:
     _eliminate(out, rows, first, middle, xp)
     done, beside = slice(first, middle), slice(middle, last)
     out[:, done, beside] = solve_triangular(out[:, done, done], out[:, done, beside], False, True, xp)
-    out[:, middle:, beside] -= out[:, middle:, done] @ out[:, done, beside]
+    out[:, middle:, beside] -= stacked(out[:, middle:, done], out[:, done, beside])
     _eliminate(out, rows, middle, last, xp)
 
 
@@ -81,7 +82,7 @@ def solve(a: Array, b: Array, xp: Any) -> Array:
     """X with A X = B, shapes (..., n, n) and (..., n, k), by elimination: inf or nan where A is singular."""
     factors, rows = lu(a, xp)
     chosen = xp.arange(a.shape[-1]) == permutation(rows, a.shape[-1], xp)[..., None]
-    half = solve_triangular(factors, chosen.astype(a.dtype) @ b, False, True, xp)
+    half = solve_triangular(factors, stacked(chosen.astype(a.dtype), b), False, True, xp)
     return solve_triangular(factors, half, True, False, xp)
 
 
