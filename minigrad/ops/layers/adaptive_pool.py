@@ -11,6 +11,7 @@ from minigrad.autograd.op import Op
 from minigrad.kernels import pooling, uneven_pooling
 from minigrad.kernels.gpu import pooling as gpu
 from minigrad.kernels.gpu.launch import takes
+from minigrad.kernels.products import stacked
 from minigrad.ops import random
 from minigrad.ops.checks import need_float
 from minigrad.ops.dims import normalize_dim
@@ -51,7 +52,7 @@ def _weighted_sums(x: Any, weights: list[Any], xp: Any) -> Any:
     """`x` multiplied by one matrix along each of its last dimensions."""
     for axis, matrix in enumerate(weights, start=-len(weights)):
         matrix = xp.asarray(matrix, x.dtype)
-        x = (matrix @ x.swapaxes(axis, -2)).swapaxes(axis, -2) if axis < -1 else x @ matrix.T
+        x = stacked(matrix, x.swapaxes(axis, -2)).swapaxes(axis, -2) if axis < -1 else stacked(x, matrix.T)
     return x
 
 

@@ -18,7 +18,7 @@ from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import broadcast_shape
 from minigrad.ops.layers.dropout import dropout
 from minigrad.ops.layers.windows import need_tensor
-from minigrad.ops.linalg.matmul import matmul
+from minigrad.ops.linalg.matmul import matmul, matmul_stacks
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import transpose
 from minigrad.ops.slices import repeat_interleave
@@ -46,8 +46,8 @@ def _attention_weights_rule(g, query, key, out, scale, cache, needs, xp):
     share = math.sqrt(abs(scale))
     signed = math.copysign(share, scale)
     return (
-        g_scores @ (key * share) * signed if needs[0] else None,
-        transpose(g_scores, -2, -1) @ (query * signed) * share if needs[1] else None,
+        matmul_stacks(g_scores, key * share) * signed if needs[0] else None,
+        matmul_stacks(transpose(g_scores, -2, -1), query * signed) * share if needs[1] else None,
         g_scores if needs[2] else None,
     )
 

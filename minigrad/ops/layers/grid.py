@@ -15,6 +15,7 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import wrap
 from minigrad.kernels import places
+from minigrad.kernels.products import stacked
 from minigrad.ops.checks import need_float
 from minigrad.ops.layers.windows import need_tensor
 from minigrad.ops.shape import reshape
@@ -242,7 +243,7 @@ def _base(sizes: tuple[int, ...], align_corners: bool, dtype: Any, xp: Any) -> A
 @Op(node="AffineGridGeneratorBackward0")
 def affine_points(theta, sizes: tuple, align_corners: bool, *, xp):
     """Matrices (N, n, n + 1) applied to the points of an image of `sizes`: (N, *sizes, n)."""
-    points = _base(sizes, align_corners, theta.dtype, xp) @ theta.swapaxes(1, 2)
+    points = stacked(_base(sizes, align_corners, theta.dtype, xp), theta.swapaxes(1, 2))
     return points.reshape(len(theta), *sizes, len(sizes))
 
 
@@ -251,7 +252,7 @@ def affine_moments(grid, align_corners: bool, *, xp):
     """The adjoint of `affine_points`: (N, *sizes, n) -> (N, n, n + 1)."""
     n, *sizes, dims = grid.shape
     points = grid.reshape(n, math.prod(sizes), dims)
-    return points.swapaxes(1, 2) @ _base(tuple(sizes), align_corners, grid.dtype, xp)
+    return stacked(points.swapaxes(1, 2), _base(tuple(sizes), align_corners, grid.dtype, xp))
 
 
 affine_points.derivative(theta=lambda g, align_corners: affine_moments(g, align_corners))

@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.kernels.products import stacked
 from minigrad.ops.checks import not_implemented
 from minigrad.ops.compare import where
 from minigrad.ops.layers.windows import need_tensor
@@ -34,7 +35,7 @@ def euclidean_distances(x1, x2, *, xp):
     differences. Rows that nearly agree lose digits to cancellation.
     """
     squares = [(x * x).sum(axis=-1) for x in (x1, x2)]
-    out = x1 @ T(x2)
+    out = stacked(x1, T(x2))
     out *= -2
     out += squares[0][..., :, None]
     out += squares[1][..., None, :]

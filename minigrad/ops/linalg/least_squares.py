@@ -7,6 +7,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap, wrap
+from minigrad.kernels.products import stacked
 from minigrad.ops.forms import forms
 from minigrad.ops.linalg.decompositions import eigen, linalg_eigvalsh, linalg_svdvals, singular
 from minigrad.ops.linalg.matrices import T, product
@@ -52,7 +53,7 @@ def pseudo_inverse(A, atol: Any, rtol: Any, hermitian: bool, *, xp):
         v, sizes = T(vh), s
     counted = _counted(sizes, atol, rtol, xp)
     inverted = xp.where(counted, 1 / xp.where(counted, s, 1), 0)
-    return (v * inverted[..., None, :].astype(A.dtype)) @ T(u)
+    return stacked(v * inverted[..., None, :].astype(A.dtype), T(u))
 
 
 @pseudo_inverse.joint_derivative("A")  # an op, as its rule, unlike those of U, S and V, divides by no difference

@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.kernels.products import stacked
 from minigrad.ops.forms import forms
 from minigrad.ops.join import joined
 from minigrad.ops.linalg.matrices import T, identity, need_square
@@ -21,11 +22,12 @@ LARGEST = 5.371920351148152
 
 def _approximant(a: Any, xp: Any) -> Any:
     """p(A) / p(-A), for a small A: with U the odd and V the even terms of p, (V - U)^-1 (V + U)."""
-    b, one, a2 = PADE, identity(a), a @ a
-    a4 = a2 @ a2
-    a6 = a2 @ a4
-    u = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one)
-    v = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * one
+    b, one, a2 = PADE, identity(a), stacked(a, a)
+    a4 = stacked(a2, a2)
+    a6 = stacked(a2, a4)
+    u = stacked(a6, b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * one
+    u = stacked(a, u)
+    v = stacked(a6, b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * one
     return xp.linalg.solve(v - u, v + u)
 
 
@@ -47,7 +49,7 @@ def linalg_matrix_exp(input, *, xp):
     if not backend.np.isfinite(norm).all():
         out = xp.where(xp.isfinite(a).all(axis=(-2, -1), keepdims=True), out, math.nan)
     for i in range(int(squarings.max())):
-        out = xp.where(xp.asarray(squarings > i)[..., None, None], out @ out, out)
+        out = xp.where(xp.asarray(squarings > i)[..., None, None], stacked(out, out), out)
     return out.astype(input.dtype, copy=False)
 
 

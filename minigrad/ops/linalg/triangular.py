@@ -12,6 +12,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import unwrap
 from minigrad.backend import np
+from minigrad.kernels.products import stacked
 from minigrad.kernels.triangular import solve_triangular
 from minigrad.ops.arrange import tril, triu
 from minigrad.ops.forms import forms
@@ -187,7 +188,7 @@ def cholesky_inverse(input, upper: bool = False, *, xp):
             f"inversion could not be completed because the input matrix is singular."
         )
     inverse = solve_triangular(factor, identity(factor), False, False, xp)
-    return T(inverse) @ inverse
+    return stacked(T(inverse), inverse)
 
 
 def _cholesky_inverse_rule(g, input, out, upper):

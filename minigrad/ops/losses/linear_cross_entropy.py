@@ -16,9 +16,11 @@ from minigrad.autograd.mode import is_grad_enabled
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import wrap
+from minigrad.kernels.products import add_product, product
 from minigrad.ops.join import joined
 from minigrad.ops.layers.softmax import softmax
 from minigrad.ops.linalg.affine import linear
+from minigrad.ops.linalg.matmul import mm
 from minigrad.ops.losses.classification import cross_entropy, cross_entropy_rows, off_target, samples_of
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import reshape, transpose, unsqueeze
@@ -149,7 +151,7 @@ def _chunks(n: int, size: int) -> Iterator[slice]:
 
 def _of_chunk(x: Any, w: Any, b: Any, target: Any, weight: Any, ignore_index: int, xp: Any) -> Any:
     """The losses of some rows, and what their slopes are made of."""
-    logits = x @ w.T
+    logits = product(x, w.T)
     if b is not None:
         logits += b
     return cross_entropy_rows.forward(logits, target, weight, ignore_index, "none", xp=xp)
@@ -173,13 +175,13 @@ def _chunked_losses_rule(g, input, linear_weight, linear_bias, target, weight, i
     g_inputs, g_weight, g_bias = [], 0, 0
     for rows in _chunks(input.shape[0], size):
         x = input[rows]
-        logits = x @ transpose(linear_weight, 0, 1)
+        logits = mm(x, transpose(linear_weight, 0, 1))
         p = softmax(logits if linear_bias is None else logits + linear_bias, 1)
         places, _, share = samples_of(p, target[rows], weight, ignore_index, "none")
         slopes = off_target(p, g[rows] * share, places)
-        g_inputs.append(slopes @ linear_weight)
+        g_inputs.append(mm(slopes, linear_weight))
         if needs[1]:
-            g_weight = transpose(slopes, 0, 1) @ x + g_weight
+            g_weight = mm(transpose(slopes, 0, 1), x) + g_weight
         if needs[2]:
             g_bias = sum_dim(slopes, (0,), False) + g_bias
     return joined(*g_inputs, dim=0) if needs[0] else None, g_weight if needs[1] else None, g_bias if needs[2] else None
@@ -217,9 +219,9 @@ def _chunked_total(
         if any(wanted):
             slope = off_target.forward(p, xp.asarray(share, p.dtype), places, xp=xp)
         if wanted[0]:
-            slopes[0][rows] = slope @ w
+            slopes[0][rows] = product(slope, w)
         if wanted[1]:
-            slopes[1] += slope.T @ x[rows]
+            add_product(slope.T, x[rows], slopes[1])
         if wanted[2]:
             slopes[2] += slope.sum(axis=0)
     total = xp.asarray(total, x.dtype)
