@@ -1,0 +1,1 @@
+"""What a GPU run measures and checks: `python -m benchmarks.gpu`."""
