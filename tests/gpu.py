@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad
+from minigrad import random
 from minigrad.kernels.gpu.launch import without_kernels
 from reference import strict_cupy, strict_kernels
 
@@ -32,3 +34,14 @@ def assert_kernels_change_nothing(program: Callable[[str], list[Any]], dtype: st
     for a, b in zip(with_kernels, plain, strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b[np.isfinite(b)]).max(initial=0))
+
+
+@contextmanager
+def drawn_as_on_the_gpu() -> Iterator[random.GpuGenerator]:
+    """What is drawn for the CPU inside comes from a Philox generator: the specification of what the GPU draws."""
+    before, generator = random.default_generator, random.GpuGenerator("cpu")
+    random.default_generator = generator
+    try:
+        yield generator
+    finally:
+        random.default_generator = before

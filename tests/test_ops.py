@@ -22,6 +22,7 @@ from reference.adapters import MINIGRAD, TORCH, Engine, Trial, is_tensor, to_num
 from reference.case import Case, Fixed, Sample, Tolerance, torch_at_least
 from reference.cases import CASES
 from reference.strategies import samples, seeds
+from tests.gpu import drawn_as_on_the_gpu
 
 EXAMPLES = settings().max_examples // 3  # a dozen properties meet every op in as many forms again
 FLOATS = (np.float64, np.float32)
@@ -363,7 +364,8 @@ def test_in_place_twin_equals_torchs(case: Case, data: st.DataObject) -> None:
 
 def assert_gpu_equals_cpu(case: Case, data: st.DataObject, gpu: AbstractContextManager) -> None:
     sample, rng = data.draw(samples(case)), np.random.default_rng(data.draw(seeds))
-    cpu = MINIGRAD.run(case, sample)
+    with drawn_as_on_the_gpu():
+        cpu = MINIGRAD.run(case, sample)
     incoming = cpu.incoming(rng)
     with gpu:
         device = Engine(minigrad, "cuda").run(case, sample)

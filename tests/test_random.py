@@ -21,7 +21,6 @@ from minigrad import backend, random
 from minigrad.kernels import choices, draws
 from minigrad.kernels.box_muller import fma64
 from minigrad.kernels.mt19937 import MT19937, shuffled
-from reference import strict_cupy
 
 FUSED = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 TORCH = tuple(map(int, torch.__version__.split("+")[0].split(".")[:2]))
@@ -386,31 +385,6 @@ def test_fork_rng_leaves_no_trace():
     with random.fork_rng(enabled=False):
         draws.uniform_(random.default_generator, np.empty(3))
     assert not np.array_equal(random.get_rng_state(), before)
-
-
-def test_a_gpu_array_gets_the_cpus_numbers():
-    with strict_cupy.install() as cp:
-        fills = [
-            lambda g, x: draws.uniform_(g, x, -1.0, 1.0),
-            draws.normal_,
-            lambda g, x: choices.bernoulli_(g, x, 0.5),
-            lambda g, x: choices.random_(g, x, 0, 100),
-            lambda g, x: x.__imul__(0).__iadd__(choices.dropout_noise(g, x, 0.5)),
-        ]
-        for fill in fills:
-            for transpose in (False, True):
-                host, gpu = np.ones((5, 7), np.float32), cp.ones((5, 7), np.float32)
-                if transpose:
-                    host, gpu = host.T, gpu.T
-                fill(random.Generator(), host)
-                fill(random.Generator("cuda"), gpu)
-                np.testing.assert_array_equal(gpu.get(), host)
-        chances = np.array([0.2, 0.8, 0.5])
-        drawn = choices.multinomial(random.Generator(), cp.asarray(chances), 2)
-        assert isinstance(drawn, cp.ndarray)
-        np.testing.assert_array_equal(drawn.get(), choices.multinomial(random.Generator(), chances, 2))
-        ours = choices.bernoulli_(random.Generator(), cp.empty(3), cp.asarray(chances))
-        np.testing.assert_array_equal(ours.get(), choices.bernoulli_(random.Generator(), np.empty(3), chances))
 
 
 def test_the_stream_is_the_published_one():

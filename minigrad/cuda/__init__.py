@@ -5,12 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backend
+from minigrad.cuda import random
+from minigrad.cuda.random import (
+    default_generators,
+    get_rng_state,
+    get_rng_state_all,
+    initial_seed,
+    manual_seed,
+    manual_seed_all,
+    seed,
+    seed_all,
+    set_rng_state,
+    set_rng_state_all,
+)
 
 __all__ = [
     "current_device",
+    "default_generators",
     "device_count",
     "empty_cache",
     "get_device_name",
+    "get_rng_state",
+    "get_rng_state_all",
+    "initial_seed",
     "is_available",
     "is_bf16_supported",
     "is_initialized",
@@ -20,8 +37,13 @@ __all__ = [
     "max_memory_reserved",
     "memory_allocated",
     "memory_reserved",
+    "random",
     "reset_peak_memory_stats",
+    "seed",
+    "seed_all",
     "set_device",
+    "set_rng_state",
+    "set_rng_state_all",
     "synchronize",
 ]
 
@@ -98,11 +120,3 @@ max_memory_reserved = memory_reserved  # the pool never shrinks on its own
 
 def reset_peak_memory_stats(device: Any = None) -> None:
     """Accepted: the pool counts no peak."""
-
-
-def manual_seed(seed: int) -> None:
-    """Accepted for torch's sake: random numbers of GPU tensors come from the CPU's stream, seeded by `manual_seed`."""
-    int(seed)
-
-
-manual_seed_all = manual_seed

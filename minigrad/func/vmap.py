@@ -9,7 +9,7 @@ from typing import Any
 from minigrad.autograd.variable import Variable
 from minigrad.func.tree import form, leaves, rebuild, spread
 from minigrad.ops.join import stack
-from minigrad.random import default_generator
+from minigrad.random import rng_states, set_rng_states
 
 __all__ = ["vmap"]
 
@@ -62,13 +62,13 @@ def vmap(
 
 
 def _drawing(samples: Any, randomness: str) -> Iterator[Any]:
-    """The samples, while the default generator is watched, or set back for each, between them."""
-    start = default_generator.state()
+    """The samples, while the default generators are watched, or set back for each, between them."""
+    start = rng_states()
     for i, sample in enumerate(samples):
         if i and randomness == "same":
-            default_generator.load_state(start)
+            set_rng_states(start)
         yield sample
-        if randomness == "error" and default_generator.state().tobytes() != start.tobytes():
+        if randomness == "error" and rng_states() != start:
             raise RuntimeError(RANDOM)
 
 

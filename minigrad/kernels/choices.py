@@ -1,7 +1,8 @@
 """Random integers and choices on raw arrays, torch's own: `random_`, `randperm`, `bernoulli_`, dropout, multinomial.
 
 The conventions are those of `draws`: each function takes the engine first, fills arrays in the order of their memory,
-and equals torch 2.13 bit for bit.
+and from an `MT19937` equals torch 2.13 bit for bit. On the GPU kernels draw for `random_`, `bernoulli_` and dropout;
+`randperm` and `multinomial` are drawn on the CPU, from the same engine.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import math
 import warnings
 
-from minigrad.backend import Array, dtype_of, module_of, np, to_numpy
+from minigrad.backend import Array, dtype_of, is_gpu_array, module_of, np, to_numpy
 from minigrad.formats import memory_order
 from minigrad.kernels.draws import C_NAMES, exponential_, is_floating, refuse, store
-from minigrad.kernels.mt19937 import MT19937, shuffled
+from minigrad.kernels.gpu import random as gpu
+from minigrad.kernels.mt19937 import shuffled
+from minigrad.kernels.words import Words
 
 MANTISSA = {"Half": 11, "Float": 24, "Double": 53}  # bits; integers up to 2 to that power are exact
 WIDE = 2**28  # a range of this many numbers or more is drawn from 64 bits: the remainder of 32 would favour some
@@ -21,7 +24,7 @@ WIDE = 2**28  # a range of this many numbers or more is drawn from 64 bits: the 
 # -- integers ---------------------------------------------------------------------------------------------------------
 
 
-def random_(engine: MT19937, out: Array, low: int | None = None, high: int | None = None) -> Array:
+def random_(engine: Words, out: Array, low: int | None = None, high: int | None = None) -> Array:
     """Integers of [low, high), as a remainder: low + word % (high - low). `randint(low, high)` is this on a new array.
 
     With `high` None, from `low` up to the largest number of the dtype (for a float, the largest before which every
@@ -32,8 +35,7 @@ def random_(engine: MT19937, out: Array, low: int | None = None, high: int | Non
     name = dtype_of(out).type_name
     top = 2 ** MANTISSA[name] if is_floating(out) else 1 if name == "Bool" else int(np.iinfo(out.dtype).max)
     if low is None:
-        words = engine.words64(out.size) if out.dtype.itemsize == 8 else engine.words32(out.size)
-        return store(out, words % np.uint64(top + 1))
+        return _remainders(engine, out, 0, top + 1, out.dtype.itemsize == 8)
     if not all(-(2**63) <= bound < 2**63 for bound in (low, high or 0)):
         raise ValueError("Overflow when unpacking long long")
     if high is None and low == -(2**63):
@@ -41,17 +43,26 @@ def random_(engine: MT19937, out: Array, low: int | None = None, high: int | Non
     low, width = _checked_range(out, low, high, top)
     if not out.size:
         return out
-    words = engine.words64(out.size) if width >= WIDE else engine.words32(out.size)
-    return store(out, (words % np.uint64(width) + np.uint64(low % 2**64)).view(np.int64))
+    return _remainders(engine, out, low, width, width >= WIDE)
 
 
-def _all_64_bits(engine: MT19937, out: Array) -> Array:
+def _remainders(engine: Words, out: Array, low: int, width: int, wide: bool) -> Array:
+    """low + word % width, of words of 64 bits or of 32; a width of 2**64 takes all of them."""
+    if gpu.takes(engine, out):
+        return gpu.integers_(engine, out, low, width, wide)
+    words = engine.words64(out.size) if wide else engine.words32(out.size)
+    if width < 2**64:
+        words = words % np.uint64(width) + np.uint64(low % 2**64)
+    return store(out, words.view(np.int64))
+
+
+def _all_64_bits(engine: Words, out: Array) -> Array:
     name = dtype_of(out).type_name
     if name in ("Half", "Bool"):
         refuse("random_full_64_bits_range_kernel_cpu", out)
     if name not in ("Long", "Double", "Float"):
         raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
-    return store(out, engine.words64(out.size).view(np.int64))
+    return _remainders(engine, out, 0, 2**64, True)
 
 
 def _checked_range(out: Array, low: int, high: int | None, top: int) -> tuple[int, int]:
@@ -114,7 +125,7 @@ def _check_bounds(out: Array, low: int, last: int, top: int) -> None:
             )
 
 
-def draw_seed(engine: MT19937) -> int:
+def draw_seed(engine: Words) -> int:
     """The int that `torch.empty((), dtype=torch.int64).random_(generator=...).item()` gives: 63 bits.
 
     A DataLoader's iterator draws one, its base seed for workers, from the loader's generator when it is made, with or
@@ -130,7 +141,7 @@ def draw_seed(engine: MT19937) -> int:
 # -- permutations -----------------------------------------------------------------------------------------------------
 
 
-def randperm(engine: MT19937, n: int, dtype: np.dtype | type = np.int64) -> np.ndarray:
+def randperm(engine: Words, n: int, dtype: np.dtype | type = np.int64) -> np.ndarray:
     """The integers 0 ... n-1 in random order, as a new array: Fisher and Yates, one 32-bit word a place.
 
     Errors: RuntimeError for a negative n, or one that the dtype cannot count to exactly. torch has another algorithm
@@ -156,27 +167,31 @@ def randperm(engine: MT19937, n: int, dtype: np.dtype | type = np.int64) -> np.n
 # -- bernoulli and dropout --------------------------------------------------------------------------------------------
 
 
-def bernoulli_(engine: MT19937, out: Array, p: float | Array = 0.5) -> Array:
-    """1 with probability `p`, else 0: x < p, with x of 53 bits where `p` is a number or a float64 array, else of 24.
+def bernoulli_(engine: Words, out: Array, p: float | Array = 0.5) -> Array:
+    """1 with probability `p`, else 0: x < p, with x of 53 bits where `p` is a number or a float64 array, else of 24. (A
+    `Philox` gives 32 bits for a number.)
 
     An array `p` is broadcast to `out`. Errors: RuntimeError for p outside [0, 1] or of a shape that does not broadcast,
-    NotImplementedError for an integer array.
+    NotImplementedError for an integer array. On the GPU the values of an array are not looked at.
     """
     if isinstance(p, (int, float)):
         if not 0 <= p <= 1:
             raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
-        # k 2**-53 < p, in integers
-        return store(out, engine.digits53(out.size) < np.uint64(math.ceil(p * 2.0**53)))
+        return gpu.bernoulli_(engine, out, p) if gpu.takes(engine, out) else store(out, engine.chances(out.size, p))
     if not out.size:
         return out
     if not is_floating(p):
         refuse("bernoulli_tensor_cpu_p_", p)
+    on_gpu = gpu.takes(engine, out) and is_gpu_array(p)
     try:
-        chances = np.broadcast_to(to_numpy(p), out.shape)
+        chances = module_of(p).broadcast_to(p, out.shape)
     except ValueError:
         raise RuntimeError(
             f"bernoulli_: the probabilities' shape {list(p.shape)} cannot be expanded to the tensor's {list(out.shape)}"
         ) from None
+    if on_gpu:
+        return gpu.bernoulli_each(engine, out, chances)
+    chances = to_numpy(chances)
     if not ((chances >= 0) & (chances <= 1)).all():
         raise RuntimeError(
             "Expected p_in >= 0 && p_in <= 1 to be true, but got false.\n"
@@ -186,7 +201,7 @@ def bernoulli_(engine: MT19937, out: Array, p: float | Array = 0.5) -> Array:
     return store(out, x < chances.transpose(memory_order(out)).reshape(-1))
 
 
-def dropout_noise(engine: MT19937, input: Array, p: float) -> Array:
+def dropout_noise(engine: Words, input: Array, p: float) -> Array:
     """What `F.dropout(input, p, training=True)` multiplies `input` by: 0 with probability p, else 1 / (1 - p).
 
     Of the input's shape, dtype and strides. Nothing is drawn for p = 0 and p = 1, nor for an empty input. For the noise
@@ -204,16 +219,19 @@ def dropout_noise(engine: MT19937, input: Array, p: float) -> Array:
             "dropout scales what it keeps: give it a floating point tensor."
         )
     noise = bernoulli_(engine, noise, 1 - p)
-    # float16 is divided in float32 and rounded once, as torch does.
-    scale = 1 / (1 - p) if input.dtype == np.float64 else float(input.dtype.type(np.float32(1) / np.float32(1 - p)))
-    noise *= scale
+    noise *= dropout_scale(input, p)
     return noise
+
+
+def dropout_scale(input: Array, p: float) -> float:
+    """1 / (1 - p); for float16 divided in float32 and rounded once, as torch does."""
+    return 1 / (1 - p) if input.dtype == np.float64 else float(input.dtype.type(np.float32(1) / np.float32(1 - p)))
 
 
 # -- multinomial ------------------------------------------------------------------------------------------------------
 
 
-def multinomial(engine: MT19937, p: Array, num_samples: int, replacement: bool = False) -> Array:
+def multinomial(engine: Words, p: Array, num_samples: int, replacement: bool = False) -> Array:
     """Indices drawn with probabilities proportional to `p`, shape (k,) or (rows, k): int64, `num_samples` a row.
 
     Without replacement (or for one sample) the indices of the largest p / q, with q exponential: the largest is a
@@ -244,7 +262,7 @@ def _refuse_zero_rows(weights: np.ndarray) -> None:
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 
-def _without_replacement(engine: MT19937, weights: np.ndarray, k: int) -> np.ndarray:
+def _without_replacement(engine: Words, weights: np.ndarray, k: int) -> np.ndarray:
     if not weights.size:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
@@ -259,7 +277,7 @@ def _without_replacement(engine: MT19937, weights: np.ndarray, k: int) -> np.nda
     return np.argsort(-scores, axis=-1, kind="stable")[..., :k]
 
 
-def _with_replacement(engine: MT19937, weights: np.ndarray, k: int) -> np.ndarray:
+def _with_replacement(engine: Words, weights: np.ndarray, k: int) -> np.ndarray:
     if not (weights >= 0).all():
         raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
     if not np.isfinite(weights).all():

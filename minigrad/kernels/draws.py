@@ -1,18 +1,18 @@
 """Random numbers in place, on raw arrays: what torch's `uniform_`, `normal_` and their like leave in a CPU tensor.
 
-Every function takes the engine (an `MT19937`, or a `minigrad.random.Generator`, which is one), fills `out` and returns
-it. A new array is `uniform_(engine, np.empty(shape, dtype))`. Equal to torch 2.13 to the bit, float32 `normal_`
-included, on processors with fused multiply-add; elsewhere torch's own last bits differ.
+Every function takes the engine (an `MT19937` or a `Philox`; a `minigrad.random.Generator` is one of them), fills `out`
+and returns it. A new array is `uniform_(engine, np.empty(shape, dtype))`. From an `MT19937` equal to torch 2.13 to the
+bit, float32 `normal_` included, on processors with fused multiply-add; elsewhere torch's own last bits differ.
 
-`out` may be strided: torch fills it in the order of its memory, so a transposed array is filled column by column. It
-may be on the GPU: `store` is the one place where numbers go into `out`, and it uploads them. The stream is the CPU's on
-every device, so a program draws the same numbers on both; torch's CUDA generator is another algorithm and draws others.
+`out` may be strided: torch fills it in the order of its memory, so a transposed array is filled column by column. On
+the GPU, where the engine is a `Philox`, a kernel draws (`gpu.random`), the same numbers as are drawn here from such an
+engine: what stands here is the specification. Without kernels `store` uploads.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from minigrad.backend import Array, dtype_of, module_of, np
 from minigrad.formats import memory_order
@@ -24,7 +24,9 @@ from minigrad.kernels.box_muller import (
     fma64,
     libm,
 )
-from minigrad.kernels.mt19937 import MT19937
+from minigrad.kernels.gpu import random as gpu
+from minigrad.kernels.philox import Philox
+from minigrad.kernels.words import Words
 
 f16, f32, f64 = np.float16, np.float32, np.float64
 
@@ -40,8 +42,7 @@ C_NAMES = {
 def store(out: Array, values: np.ndarray) -> Array:
     """Write the flat NumPy array `values` into `out` in memory order, cast to its dtype; returns `out`.
 
-    float64 goes to float16 by way of float32, as in torch, which rounds twice. Here lies the way to the GPU; a
-    generator that draws there would replace this upload.
+    float64 goes to float16 by way of float32, as in torch, which rounds twice.
     """
     if out.dtype == f16:
         values = values.astype(f32)
@@ -65,7 +66,7 @@ def is_floating(out: Array) -> bool:
 # -- uniform ----------------------------------------------------------------------------------------------------------
 
 
-def uniform_(engine: MT19937, out: Array, low: float = 0.0, high: float = 1.0) -> Array:
+def uniform_(engine: Words, out: Array, low: float = 0.0, high: float = 1.0) -> Array:
     """x (high - low) + low with x uniform on [0, 1), multiplied and added with one rounding (`fma`).
 
     x is the low 24 bits of a word times 2**-24; for float64 the low 53 bits of two words times 2**-53. Where rounding
@@ -86,6 +87,11 @@ def uniform_(engine: MT19937, out: Array, low: float = 0.0, high: float = 1.0) -
             f"uniform_ expects to-from <= std::numeric_limits<{name}>::max(), but found to={high:g} and from={low:g} "
             "which result in to-from to exceed the limit"
         )
+    if gpu.takes(engine, out):
+        exact = f64 if out.dtype == f64 else f32
+        return gpu.uniform_(
+            engine, out, float(exact(low)), float(exact(high) - exact(low)), float(out.dtype.type(high))
+        )
     if out.dtype == f64:
         values = fma64(engine.uniform64(out.size), high - low, low)
         np.copyto(values, low, where=values == high)
@@ -99,12 +105,13 @@ def uniform_(engine: MT19937, out: Array, low: float = 0.0, high: float = 1.0) -
 # -- normal -----------------------------------------------------------------------------------------------------------
 
 
-def normal_(engine: MT19937, out: Array, mean: float = 0.0, std: float = 1.0) -> Array:
+def normal_(engine: Words, out: Array, mean: float = 0.0, std: float = 1.0) -> Array:
     """Normal numbers by Box and Muller's transform.
 
     torch has two ways. A contiguous array of 16 elements or more is drawn in blocks of 16 (see `box_muller`), where a
     rest of n % 16 is drawn together with the last numbers of the block before, again. All others are drawn in pairs;
-    the second of a pair waits in `engine.spare` for the next such draw, whatever its mean, std and dtype.
+    the second of a pair waits in `engine.spare` for the next such draw, whatever its mean, std and dtype. A `Philox`
+    has one way: `Philox.normals`.
     """
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
@@ -112,6 +119,12 @@ def normal_(engine: MT19937, out: Array, mean: float = 0.0, std: float = 1.0) ->
         return out
     if not is_floating(out):
         refuse("normal_kernel_cpu", out)
+    if isinstance(engine, Philox):
+        return (
+            gpu.normal_(engine, out, mean, std)
+            if gpu.takes(engine, out)
+            else store(out, scaled(engine, out, mean, std))
+        )
     if out.size < BLOCK or not out.flags.c_contiguous:
         return store(out, fma64(pairwise_normal(engine, out.size), std, mean))
     rest = out.size % BLOCK
@@ -125,7 +138,7 @@ def normal_(engine: MT19937, out: Array, mean: float = 0.0, std: float = 1.0) ->
     return store(out, values)
 
 
-def blockwise_normal(engine: MT19937, n: int, double: bool, mean: float, std: float) -> np.ndarray:
+def blockwise_normal(engine: Words, n: int, double: bool, mean: float, std: float) -> np.ndarray:
     """As many whole blocks of 16 normal numbers as `n` uniform ones give; the uniform numbers left over are dropped."""
     u = engine.uniform64(n) if double else engine.uniform32(n)
     u = u[: n - n % BLOCK].reshape(-1, 2, BLOCK // 2)
@@ -135,7 +148,7 @@ def blockwise_normal(engine: MT19937, n: int, double: bool, mean: float, std: fl
     return fma64(np.stack(halves, axis=1).reshape(-1), std, mean)
 
 
-def pairwise_normal(engine: MT19937, n: int) -> np.ndarray:
+def pairwise_normal(engine: Any, n: int) -> np.ndarray:
     """`n` standard normal numbers (float64) drawn in pairs; the first may be the one kept from the last pair."""
     kept = [] if engine.spare is None else [engine.spare]
     u = engine.uniform64((n - len(kept) + 1) // 2 * 2)
@@ -145,7 +158,13 @@ def pairwise_normal(engine: MT19937, n: int) -> np.ndarray:
     return values[:n]
 
 
-def log_normal_(engine: MT19937, out: Array, mean: float = 1.0, std: float = 2.0) -> Array:
+def scaled(engine: Philox, out: Array, mean: float, std: float) -> np.ndarray:
+    """Normal numbers for all of `out`, in float64 if it is, else in float32."""
+    drawn = engine.normals(out.size, out.dtype)
+    return fma64(drawn, std, mean) if out.dtype == f64 else fma32(drawn, f32(std), f32(mean))
+
+
+def log_normal_(engine: Words, out: Array, mean: float = 1.0, std: float = 2.0) -> Array:
     """exp(x) with x normal, drawn in pairs."""
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
@@ -153,13 +172,17 @@ def log_normal_(engine: MT19937, out: Array, mean: float = 1.0, std: float = 2.0
         return out
     if not is_floating(out):
         refuse("log_normal_cpu", out)
+    if isinstance(engine, Philox):
+        if gpu.takes(engine, out):
+            return gpu.normal_(engine, out, mean, std, exp=True)
+        return store(out, np.exp(scaled(engine, out, mean, std)))
     return store(out, libm(math.exp, fma64(pairwise_normal(engine, out.size), std, mean)))
 
 
 # -- from one uniform number each -------------------------------------------------------------------------------------
 
 
-def exponential_(engine: MT19937, out: Array, lambd: float = 1.0) -> Array:
+def exponential_(engine: Words, out: Array, lambd: float = 1.0) -> Array:
     """-log(1 - x) / lambd."""
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
@@ -170,10 +193,12 @@ def exponential_(engine: MT19937, out: Array, lambd: float = 1.0) -> Array:
             "Exponential distribution is a continuous probability distribution. dtype must be a floating point but you "
             f"specified {dtype_of(out).type_name}"
         )
+    if gpu.takes(engine, out):
+        return gpu.exponential_(engine, out, lambd)
     return store(out, -1.0 / lambd * libm(math.log1p, -engine.uniform64(out.size)))
 
 
-def cauchy_(engine: MT19937, out: Array, median: float = 0.0, sigma: float = 1.0) -> Array:
+def cauchy_(engine: Words, out: Array, median: float = 0.0, sigma: float = 1.0) -> Array:
     """median + sigma tan(pi (x - 1/2))."""
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
@@ -182,11 +207,13 @@ def cauchy_(engine: MT19937, out: Array, median: float = 0.0, sigma: float = 1.0
             "Cauchy distribution is a continuous probability distribution. dtype must be a floating point but you "
             f"specified {C_NAMES[dtype_of(out).type_name]}"
         )
+    if gpu.takes(engine, out):
+        return gpu.cauchy_(engine, out, median, sigma)
     tangent = libm(math.tan, math.pi * (engine.uniform64(out.size) - 0.5))
     return store(out, fma64(tangent, sigma, median))
 
 
-def geometric_(engine: MT19937, out: Array, p: float) -> Array:
+def geometric_(engine: Words, out: Array, p: float) -> Array:
     """ceil(log(x) / log(1 - p)): the number of the first success among trials that succeed with probability p."""
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
@@ -194,4 +221,6 @@ def geometric_(engine: MT19937, out: Array, p: float) -> Array:
         return out
     if out.dtype.kind == "b":
         refuse("geometric_cpu", out)
+    if gpu.takes(engine, out):
+        return gpu.geometric_(engine, out, p)
     return store(out, np.ceil(libm(math.log, engine.uniform64(out.size)) / math.log1p(-p)))

@@ -7,9 +7,11 @@ low half) for 64 bits.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad.backend import np
+from minigrad.kernels.words import Words
 
 WORDS = 624  # 32-bit words of state
 
@@ -32,7 +34,7 @@ STATE = np.dtype(
 )
 
 
-class MT19937:
+class MT19937(Words):
     """torch's random engine: `origin`, the seed it started from; the words that follow; `spare`, a normal number kept.
 
     >>> MT19937(5489).words32(1)
@@ -41,7 +43,6 @@ class MT19937:
 
     __slots__ = ("_bits", "_fresh", "origin", "spare")
 
-    origin: int
     spare: float | None  # of the last pair of normal numbers, the one not yet given out
 
     def __init__(self, seed: int) -> None:
@@ -59,23 +60,9 @@ class MT19937:
             self._fresh = False
         return self._bits.random_raw(n)
 
-    def words64(self, n: int) -> np.ndarray:
-        """The next `n` numbers of 64 bits, as uint64."""
-        words = self.words32(2 * n)
-        high, low = words[::2], words[1::2]
-        return (high << np.uint64(32)) | low
-
-    def digits53(self, n: int) -> np.ndarray:
-        """The next `n` integers below 2**53, as uint64: a float64 uniform number is one of them times 2**-53."""
-        return self.words64(n) & np.uint64(2**53 - 1)
-
-    def uniform64(self, n: int) -> np.ndarray:
-        """The next `n` float64 numbers, uniform on [0, 1)."""
-        return self.digits53(n) * 2.0**-53
-
-    def uniform32(self, n: int) -> np.ndarray:
-        """The next `n` float32 numbers, uniform on [0, 1): the low 24 bits of a word, times 2**-24."""
-        return (self.words32(n) & np.uint64(2**24 - 1)).astype(np.float32) * np.float32(2**-24)
+    def chances(self, n: int, p: float) -> np.ndarray:
+        """The next `n` truth values, each True with probability `p`: k 2**-53 < p, in integers."""
+        return self.digits53(n) < np.uint64(math.ceil(p * 2.0**53))
 
     def state(self) -> np.ndarray:
         """The state as torch's 5056 bytes (uint8)."""

@@ -1,8 +1,9 @@
 """Random numbers drawn one by one, each trying until it accepts: gamma, Dirichlet, Poisson and binomial.
 
 The conventions are those of `draws`: the engine first, elements in the order of `parameter`'s values, torch's stream.
-How many numbers of the stream an element takes depends on those it gets, so these are loops in Python, some ten
-microseconds an element. Sources: Marsaglia and Tsang 2000 (gamma), Hörmann 1993 (PTRS and BTRS), Knuth (Poisson).
+How many numbers of the stream an element takes depends on those it gets, so these are loops in Python on the CPU, some
+ten microseconds an element; arrays of the GPU are fetched for it. Sources: Marsaglia and Tsang 2000 (gamma), Hörmann
+1993 (PTRS and BTRS), Knuth (Poisson).
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Callable
 
 from minigrad.backend import Array, module_of, np, to_numpy
 from minigrad.kernels.draws import pairwise_normal
-from minigrad.kernels.mt19937 import MT19937
+from minigrad.kernels.words import Words
 
 
-def _each(draw: Callable[..., float], engine: MT19937, *parameters: Array) -> np.ndarray:
+def _each(draw: Callable[..., float], engine: Words, *parameters: Array) -> np.ndarray:
     """`draw(engine, *numbers)` for each element of arrays of one shape, in float64."""
     arrays = [to_numpy(p).astype(np.float64) for p in parameters]
     numbers = zip(*(a.reshape(-1).tolist() for a in arrays))
@@ -26,7 +27,7 @@ def _like(values: np.ndarray, parameter: Array) -> Array:
     return module_of(parameter).asarray(values.astype(parameter.dtype))
 
 
-def _uniform(engine: MT19937) -> float:
+def _uniform(engine: Words) -> float:
     return float(engine.uniform64(1)[0])
 
 
@@ -35,21 +36,21 @@ def _uniform(engine: MT19937) -> float:
 THIRD = float(np.float32(1 / 3))  # torch's, of that precision in float64 too
 
 
-def standard_gamma(engine: MT19937, alpha: Array) -> Array:
+def standard_gamma(engine: Words, alpha: Array) -> Array:
     """Numbers of density x**(alpha - 1) exp(-x) / gamma(alpha), at least the smallest normal number."""
     least = np.finfo(alpha.dtype).tiny
     draw = _gamma if alpha.dtype == np.float64 else _gamma_of_float32
     return _like(np.maximum(_each(draw, engine, alpha), least), alpha)
 
 
-def dirichlet(engine: MT19937, alpha: Array) -> Array:
+def dirichlet(engine: Words, alpha: Array) -> Array:
     """Points of the simplex, (..., k): gamma numbers divided by their sum, between tiny and 1 - eps / 2."""
     gammas = _each(_gamma, engine, alpha)
     limits = np.finfo(alpha.dtype)
     return _like(np.clip(gammas / gammas.sum(-1, keepdims=True), limits.tiny, 1 - limits.epsneg), alpha)
 
 
-def _gamma(engine: MT19937, alpha: float, rounded: Callable[[float], float] = float) -> float:
+def _gamma(engine: Words, alpha: float, rounded: Callable[[float], float] = float) -> float:
     scale = 1.0
     if alpha < 1:  # gamma(a) is gamma(a + 1) times a power of a uniform number
         if alpha == 0:
@@ -68,7 +69,7 @@ def _gamma(engine: MT19937, alpha: float, rounded: Callable[[float], float] = fl
             return scale * d * v
 
 
-def _gamma_of_float32(engine: MT19937, alpha: float) -> float:
+def _gamma_of_float32(engine: Words, alpha: float) -> float:
     """torch computes with a float32 parameter in float32."""
     return _gamma(engine, alpha, lambda number: float(np.float32(number)))
 
@@ -76,14 +77,14 @@ def _gamma_of_float32(engine: MT19937, alpha: float) -> float:
 # -- counts -----------------------------------------------------------------------------------------------------------
 
 
-def poisson(engine: MT19937, rate: Array) -> Array:
+def poisson(engine: Words, rate: Array) -> Array:
     """Counts of mean `rate`, in its dtype. Error: RuntimeError for a negative rate."""
     if not (rate >= 0).all():
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     return _like(_each(_poisson, engine, rate), rate)
 
 
-def _poisson(engine: MT19937, rate: float) -> float:
+def _poisson(engine: Words, rate: float) -> float:
     if rate == 0:
         return 0
     if rate >= 10:
@@ -96,7 +97,7 @@ def _poisson(engine: MT19937, rate: float) -> float:
         count += 1
 
 
-def _transformed_rejection(engine: MT19937, rate: float) -> float:
+def _transformed_rejection(engine: Words, rate: float) -> float:
     """PTRS, with the constants of Hörmann's paper."""
     b = 0.931 + 2.53 * math.sqrt(rate)
     a = -0.059 + 0.02483 * b
@@ -116,12 +117,12 @@ def _transformed_rejection(engine: MT19937, rate: float) -> float:
             return k
 
 
-def binomial(engine: MT19937, count: Array, prob: Array) -> Array:
+def binomial(engine: Words, count: Array, prob: Array) -> Array:
     """How many of `count` trials succeed with probability `prob`, in its dtype."""
     return _like(_each(_binomial, engine, count, prob), prob)
 
 
-def _binomial(engine: MT19937, count: float, prob: float) -> float:
+def _binomial(engine: Words, count: float, prob: float) -> float:
     if count <= 0 or prob <= 0:
         return 0
     if prob >= 1:
@@ -131,7 +132,7 @@ def _binomial(engine: MT19937, count: float, prob: float) -> float:
     return _binomial_below_half(engine, count, prob) if prob <= 0.5 else math.nan
 
 
-def _binomial_below_half(engine: MT19937, count: float, prob: float) -> float:
+def _binomial_below_half(engine: Words, count: float, prob: float) -> float:
     if count * prob >= 10:
         return _binomial_rejection(engine, count, prob)
     waited, successes = 0.0, 0
@@ -157,7 +158,7 @@ def _stirling_tail(k: float) -> float:
     return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
 
 
-def _binomial_rejection(engine: MT19937, count: float, prob: float) -> float:
+def _binomial_rejection(engine: Words, count: float, prob: float) -> float:
     """BTRS, with the constants of Hörmann's paper."""
     deviation = math.sqrt(count * prob * (1 - prob))
     b = 1.15 + 2.53 * deviation

@@ -1,4 +1,5 @@
-"""Random tensors, with torch's CPU stream: the same seed gives the same numbers as torch, on every device.
+"""Random tensors, on the CPU with torch's stream: the same seed gives the same numbers as torch. On a GPU they are made
+there (`kernels.philox`), from the GPU's own generator; `randperm` and `multinomial` are drawn from it on the CPU.
 
 New tensors (`rand`, `randn`, ...), draws with given probabilities (`bernoulli`, `multinomial`), and functions that fill
 a tensor in place (`uniform_`, ...). Random numbers do not follow their parameters: their gradient is 0, and a filled
@@ -22,16 +23,12 @@ from minigrad.ops.expand import broadcast_shape
 from minigrad.ops.forms import forms
 from minigrad.ops.inplace import check_memory, check_writable
 from minigrad.ops.rounding import no_slope
-from minigrad.random import default_generator
+from minigrad.random import generator_for, generator_on
 
 __all__ = [
     "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
     "randperm", "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_", "normal_", "random_", "uniform_",
 ]  # fmt: skip
-
-
-def _engine(generator: Any) -> Any:
-    return default_generator if generator is None else generator
 
 
 # -- new tensors -------------------------------------------------------------------------------------------------------
@@ -40,7 +37,7 @@ def _engine(generator: Any) -> Any:
 def _new(draw: Callable[..., Any], size: tuple[Any, ...], generator: Any, dtype: Any, device: Any, grad: bool) -> Any:
     """A tensor of shape `size` filled by `draw(engine, array)`."""
     result = create.empty(*size, dtype=dtype, device=device, requires_grad=grad)
-    draw(_engine(generator), result.array)
+    draw(generator_for(result.array, generator), result.array)
     return result
 
 
@@ -90,9 +87,9 @@ def randperm(
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """The integers 0 ... n-1 in random order."""
-    array = choices.randperm(_engine(generator), n, backend.numpy_dtype(dtype))
-    device = backend.default_device.where if device is None else device
-    return create.leaf(array if device is None else backend.move(array, device), requires_grad)
+    device = backend.get_default_device() if device is None else backend.canonical(device)
+    array = choices.randperm(generator_on(device, generator), n, backend.numpy_dtype(dtype))
+    return create.leaf(backend.move(array, device), requires_grad)
 
 
 def rand_like(
@@ -140,7 +137,7 @@ def _like(
     draw: Callable[..., Any], input: Any, generator: Any, dtype: Any, device: Any, grad: bool, memory_format: Any
 ) -> Any:
     result = create.empty_like(input, dtype=dtype, device=device, requires_grad=grad, memory_format=memory_format)
-    draw(_engine(generator), result.array)
+    draw(generator_for(result.array, generator), result.array)
     return result
 
 
@@ -168,7 +165,7 @@ def normal(
         raise RuntimeError("normal expects all elements of std >= 0.0")
     xp = backend.module_of(*arrays)
     out = xp.empty(broadcast_shape(*[a.shape for a in arrays]), arrays[0].dtype)
-    draws.normal_(_engine(generator), out, 0.0, 1.0 if isinstance(std, Variable) else std)
+    draws.normal_(generator_for(out, generator), out, 0.0, 1.0 if isinstance(std, Variable) else std)
     if isinstance(std, Variable):
         out *= std.array
     out += mean.array if isinstance(mean, Variable) else mean
@@ -181,7 +178,7 @@ def normal(
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
     """1 with the probability that `input` has there (or with probability `p` everywhere), else 0."""
     result = create.empty_like(input, memory_format=contiguous_format)
-    choices.bernoulli_(_engine(generator), result.array, input.array if p is None else p)
+    choices.bernoulli_(generator_for(result.array, generator), result.array, input.array if p is None else p)
     return result if p is not None else with_probability(input, result.array)
 
 
@@ -207,7 +204,8 @@ with_mean_and_std.derivative(mean=lambda g: no_slope(g), std=lambda g: no_slope(
 @forms(out="exact")
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:
     """Indices drawn with probabilities proportional to each row of `input`: (..., k) -> (..., num_samples)."""
-    return wrap(choices.multinomial(_engine(generator), input.array, num_samples, replacement))
+    engine = generator_for(input.array, generator)
+    return wrap(choices.multinomial(engine, input.array, num_samples, replacement))
 
 
 # -- in place ----------------------------------------------------------------------------------------------------------
@@ -216,7 +214,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
 def _fill(input: Any, draw: Callable[..., Any], *parameters: Any, generator: Any) -> Any:
     check_writable(input)
     check_memory(input.array, input)
-    draw(_engine(generator), input.array, *parameters)
+    draw(generator_for(input.array, generator), input.array, *parameters)
     bump(input)
     if mode.grad:
         move_history(input, wrap(input.array))

@@ -19,13 +19,9 @@ from minigrad.ops.expand import broadcast_shape
 from minigrad.ops.forms import forms
 from minigrad.ops.rounding import no_slope
 from minigrad.ops.special import lgamma
-from minigrad.random import default_generator
+from minigrad.random import generator_for
 
 __all__ = ["binomial", "igamma", "igammac", "poisson"]
-
-
-def _engine(generator: Any) -> Any:
-    return default_generator if generator is None else generator
 
 
 # -- counts ------------------------------------------------------------------------------------------------------------
@@ -45,7 +41,7 @@ def poisson(input: Any, generator: Any = None) -> Any:
     """Poisson numbers of mean `input`, in its dtype. Error: RuntimeError for a negative mean."""
     if input.array.dtype.kind != "f":
         not_implemented("poisson_cpu", input.array)
-    return _drawn(input, rejection.poisson(_engine(generator), input.array))
+    return _drawn(input, rejection.poisson(generator_for(input.array, generator), input.array))
 
 
 @forms(method=False, out=False)
@@ -59,7 +55,8 @@ def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
         names = (backend.dtype_of(t.array).type_name for t in (prob, count))
         raise RuntimeError("Found dtype {} but expected {}".format(*names))
     shape = broadcast_shape(count.array.shape, prob.array.shape)
-    return wrap(rejection.binomial(_engine(generator), count.expand(shape).array, prob.expand(shape).array))
+    engine = generator_for(count.array, generator)
+    return wrap(rejection.binomial(engine, count.expand(shape).array, prob.expand(shape).array))
 
 
 # -- gamma and Dirichlet -----------------------------------------------------------------------------------------------
@@ -72,7 +69,7 @@ def _standard_gamma(alpha, drawn: Any):
 
 def standard_gamma(alpha: Any, generator: Any = None) -> Any:
     """Gamma numbers of shape `alpha` and rate 1."""
-    return _standard_gamma(alpha, rejection.standard_gamma(_engine(generator), alpha.array))
+    return _standard_gamma(alpha, rejection.standard_gamma(generator_for(alpha.array, generator), alpha.array))
 
 
 @Op
@@ -90,7 +87,7 @@ def _dirichlet(alpha, drawn: Any):
 
 def sample_dirichlet(alpha: Any, generator: Any = None) -> Any:
     """Points of the simplex, of Dirichlet's distribution with parameters `alpha` along the last dimension."""
-    return _dirichlet(alpha, rejection.dirichlet(_engine(generator), alpha.array))
+    return _dirichlet(alpha, rejection.dirichlet(generator_for(alpha.array, generator), alpha.array))
 
 
 @Op

@@ -15,7 +15,7 @@ from minigrad.autograd import Function, backward, enable_grad, is_grad_enabled, 
 from minigrad.autograd.graph import saved_tensors_hooks
 from minigrad.autograd.trace import caller, told
 from minigrad.autograd.variable import Variable
-from minigrad.random import fork_rng, get_rng_state, set_rng_state
+from minigrad.random import fork_rng, rng_states, set_rng_states
 
 __all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn", "set_checkpoint_early_stop"]
 
@@ -100,7 +100,7 @@ class _Part:
         self, run: Callable[[], Any], preserve: bool, context: Any, check: str, debug: bool, early_stop: bool
     ) -> None:
         self.run, self.context, self.check, self.debug, self.early_stop = run, context, check, debug, early_stop
-        self.rng_state = get_rng_state() if preserve else None
+        self.rng_states = rng_states() if preserve else None
         self.likes: list[dict[str, Any]] = []  # of each saved tensor, what the second run must give again
         self.lines: list[str] = []
         self.again: dict[int, Any] = {}  # by number: what the second run saved, until it is asked for
@@ -134,9 +134,9 @@ class _Part:
             return kept
 
         with ExitStack() as stack:
-            if self.rng_state is not None:
+            if self.rng_states is not None:
                 stack.enter_context(fork_rng())
-                set_rng_state(self.rng_state)
+                set_rng_states(self.rng_states)
             stack.enter_context(enable_grad())
             stack.enter_context(self.context)
             stack.enter_context(saved_tensors_hooks(pack, lambda kept: kept))
@@ -179,7 +179,7 @@ class CheckpointFunction(Function):
     @staticmethod
     def forward(ctx: Any, run: Callable[..., Any], preserve: bool, *args: Any) -> Any:
         ctx.run, ctx.args = run, [None if isinstance(a, Variable) else a for a in args]
-        ctx.rng_state = get_rng_state() if preserve else None
+        ctx.rng_states = rng_states() if preserve else None
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, Variable)]
         ctx.save_for_backward(*[args[i] for i in ctx.places])
         with no_grad():
@@ -191,9 +191,9 @@ class CheckpointFunction(Function):
         for place, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
             args[place] = tensor.detach().requires_grad_(tensor.requires_grad)
         with ExitStack() as stack:
-            if ctx.rng_state is not None:
+            if ctx.rng_states is not None:
                 stack.enter_context(fork_rng())
-                set_rng_state(ctx.rng_state)
+                set_rng_states(ctx.rng_states)
             stack.enter_context(enable_grad())
             returned = ctx.run(*args)
         outputs = returned if isinstance(returned, tuple) else (returned,)

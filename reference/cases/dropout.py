@@ -17,7 +17,7 @@ def seeded(name: str) -> Callable[..., Any]:
     def call(T: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         T.manual_seed(3)
         x = x * 1  # an intermediate result, which may be overwritten
-        return getattr(T.nn.functional, name)(x, *args, **kwargs), T.rand(1).to(x.device)
+        return getattr(T.nn.functional, name)(x, *args, **kwargs), T.rand(1, device=x.device)
 
     return call
 

@@ -34,7 +34,7 @@ def _rrelu(d: Draw) -> Sample:
 def seeded(T: Any, x: Any, lower: float, upper: float, training: bool, inplace: bool) -> Any:
     T.manual_seed(3)
     rrelu = T.nn.functional.rrelu_ if inplace else T.nn.functional.rrelu
-    return rrelu(x * 1, lower, upper, training), T.rand(1).to(x.device)
+    return rrelu(x * 1, lower, upper, training), T.rand(1, device=x.device)
 
 
 def overwriting(name: str) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ def seeded(name: str) -> Callable[..., Any]:
     def call(T: Any, *args: Any, **kwargs: Any) -> Any:
         T.manual_seed(3)
         result = getattr(T, name)(*args, **kwargs)
-        return result, T.rand(1).to(result.device)
+        return result, T.rand(1, device=result.device)
 
     return call
 
@@ -32,7 +32,7 @@ def seeded(name: str) -> Callable[..., Any]:
 def in_place(name: str) -> Callable[..., Any]:
     def call(T: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         T.manual_seed(3)
-        return getattr(x, name)(*args, **kwargs), T.rand(1).to(x.device)
+        return getattr(x, name)(*args, **kwargs), T.rand(1, device=x.device)
 
     return call
 

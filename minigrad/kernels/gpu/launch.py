@@ -60,7 +60,7 @@ def source(file: str) -> str:
 
 @functools.cache
 def _kernel(xp: ModuleType, file: str, name: str, char: str) -> Any:
-    return xp.RawKernel(source(file), name, ("-std=c++17", f"-Dreal={_REAL[char]}"))
+    return xp.RawKernel(source(file), name, ("-std=c++17", f"-Dreal={_REAL.get(char, 'float')}"))
 
 
 def launch(file: str, name: str, like: Array, blocks: int, *args: Any, threads: int = THREADS) -> None:

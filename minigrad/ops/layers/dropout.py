@@ -1,6 +1,7 @@
 """Dropout: elements, or whole channels, are zeroed with probability p and the rest scaled up to keep the mean.
 
-The mask is drawn from the default generator as torch draws it, so a seed gives torch's masks.
+The mask is drawn from the default generator, on the CPU as torch draws it, so a seed gives torch's masks. On the GPU it
+is never stored: the backward pass draws it again.
 """
 
 from __future__ import annotations
@@ -9,17 +10,30 @@ import math
 from typing import Any
 
 from minigrad import backend
+from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import wrap
 from minigrad.kernels import choices
+from minigrad.kernels.gpu import random as gpu
+from minigrad.kernels.gpu.launch import takes
+from minigrad.kernels.gpu.random import Noise
 from minigrad.ops.arithmetic import add, mul
 from minigrad.ops.inplace import in_place
 from minigrad.ops.shape import squeeze, unsqueeze
-from minigrad.random import default_generator
+from minigrad.random import generator_for
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
-mul_, add_ = in_place(mul, "mul_"), in_place(add, "add_")
+
+@Op(node="NativeDropoutBackward0")
+def native_dropout(input, noise: Noise):
+    """input * noise in one kernel, for a GPU; linear in `input`, and its own adjoint."""
+    return gpu.dropout(input, noise)
+
+
+native_dropout.derivative(input=lambda g, noise: native_dropout(g, noise))
+
+mul_, add_, native_dropout_ = (in_place(op, f"{op.__name__}_") for op in (mul, add, native_dropout))
 
 SELU_FLOOR = 1.7580993408473766  # selu(-inf) is minus this: scale * alpha of Klambauer et al. 2017
 
@@ -38,12 +52,15 @@ def _noise_like(input: Any, p: float, channels: bool) -> Any:
         if array.ndim < 2:
             raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
         array = array[(slice(None), slice(None), *(slice(0, 1),) * (array.ndim - 2))]
-    return wrap(choices.dropout_noise(default_generator, array, p))
+    return wrap(choices.dropout_noise(generator_for(array), array, p))
 
 
 def _dropped(input: Any, p: float, training: bool, inplace: bool, channels: bool) -> Any:
     if not training or p == 0 or input.array.size == 0:
         return input
+    if not channels and p < 1 and takes(input.array):
+        noise = gpu.noise_for(generator_for(input.array), input.array, p, choices.dropout_scale(input.array, p))
+        return (native_dropout_ if inplace else native_dropout)(input, noise)
     return (mul_ if inplace else mul)(input, _noise_like(input, p, channels))
 
 

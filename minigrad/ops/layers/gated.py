@@ -8,6 +8,7 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import wrap
+from minigrad.kernels import draws
 from minigrad.kernels.select import select
 from minigrad.ops.arithmetic import mul
 from minigrad.ops.checks import need_float
@@ -19,7 +20,7 @@ from minigrad.ops.inplace import in_place
 from minigrad.ops.layers.activation import leaky_relu
 from minigrad.ops.parts import chunk
 from minigrad.ops.shape import reshape
-from minigrad.random import default_generator
+from minigrad.random import CpuGenerator, generator_for
 
 __all__ = ["glu", "prelu", "rrelu"]
 
@@ -81,10 +82,13 @@ def rrelu(
         return (leaky_relu_ if inplace else leaky_relu)(input, (lower + upper) / 2)
     array = input.array
     need_float(array, "rrelu_with_noise_out_cpu")
-    slopes = backend.module_of(array).ones_like(array)
-    negative = array <= 0
-    drawn = default_generator.uniform64(int(negative.sum())) * (upper - lower) + lower
-    slopes[negative] = backend.module_of(array).asarray(drawn)
+    engine, negative = generator_for(array), array <= 0
+    if isinstance(engine, CpuGenerator):
+        slopes = backend.np.ones_like(array)
+        slopes[negative] = engine.uniform64(int(negative.sum())) * (upper - lower) + lower
+    else:  # for all elements, of which the host need not know how many are negative
+        slopes = draws.uniform_(engine, backend.module_of(array).empty_like(array), lower, upper)
+        slopes[...] = backend.module_of(array).where(negative, slopes, 1)
     return (mul_ if inplace else mul)(input, wrap(slopes))
 
 
