@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from minigrad.backend import np
+from minigrad.kernels.gpu import embedding as gpu
+from minigrad.kernels.gpu.launch import takes as gpu_takes
 from minigrad.kernels.loops import compiled, takes
 
 Where = tuple[Any, ...]
@@ -41,7 +43,10 @@ def read(array: Any, where: Where, xp: ModuleType) -> Any:
 
 def add(array: Any, where: Where, values: Any, xp: ModuleType) -> None:
     """array[where] += values in place; a place named twice gets both. `array` is C-contiguous, `values` an array."""
-    if xp is not np:
+    if xp is not np and _names_rows(where) and gpu_takes(array, values):
+        shape = (*where[0].shape, *array.shape[1:])
+        gpu.add_rows(xp.broadcast_to(values, shape), where[0], array.shape, into=array)
+    elif xp is not np:
         xp.add.at(array, where, xp.broadcast_to(values, array[where].shape))
     elif is_mask(where):
         array[where] += values
@@ -82,6 +87,8 @@ def _combine_sorted(flat: Any, at: Any, values: Any, ufunc: Any, xp: ModuleType)
 
 def added(values: Any, where: Where, shape: tuple[int, ...], xp: ModuleType) -> Any:
     """Zeros of `shape` with `values` added at `where`: the adjoint of `read`."""
+    if xp is not np and _names_rows(where) and gpu_takes(values):
+        return gpu.add_rows(values, where[0], shape)
     out = xp.zeros(shape, values.dtype)
     if is_mask(where):
         _rows(out, where[0])[xp.flatnonzero(where[0])] = values
@@ -116,6 +123,11 @@ def _occurrences(index: Any, size: int) -> tuple[Any, Any]:
     first[index[::-1]] = counted[::-1]  # of several the last one written stays
     is_first = first[index] == counted
     return np.flatnonzero(is_first), np.flatnonzero(~is_first)
+
+
+def _names_rows(where: Where) -> bool:
+    """True for (index,), one array of ints for the first axis."""
+    return len(where) == 1 and type(where[0]) is not slice and where[0].dtype.kind != "b"
 
 
 def _rows(array: Any, mask: Any) -> Any:

@@ -10,6 +10,8 @@ from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import np
 from minigrad.kernels import places
+from minigrad.kernels.gpu import embedding as gpu
+from minigrad.kernels.gpu.launch import takes
 from minigrad.ops.inplace import bump
 from minigrad.ops.shape import reshape
 from minigrad.ops.slices import add_slices
@@ -44,6 +46,8 @@ def share(g, indices, padding_idx: int, by_frequency: bool, rows: int, *, xp):
 
 
 def _gradient(g: Any, indices: Any, padding_idx: int, by_frequency: bool, shape: tuple[int, ...]) -> Any:
+    if not by_frequency and takes(g):
+        return gpu.add_rows(g, indices, shape, padding_idx)
     if padding_idx >= 0 or by_frequency:
         g = g * share(g, indices, padding_idx, by_frequency, shape[0])
     count = math.prod(indices.shape)
