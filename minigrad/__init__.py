@@ -75,5 +75,5 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\."
 _allocator.keep_freed_memory()
 
 newaxis = None
-OutOfMemoryError = MemoryError
+OutOfMemoryError = cuda.OutOfMemoryError
 float, double, half, int, long, short = float32, float64, float16, int32, int64, int16

@@ -72,6 +72,7 @@ class Memory:
         self.full: type[Exception] = cp.cuda.memory.OutOfMemoryError
         self.uses: dict[int, Use] = {}  # by the GPU's number
         self.watching = False
+        self.kept: list[tuple[Any, Any]] = []  # events, and arrays that stay until then
         self.default = Pool(self, cp.get_default_memory_pool(), cp.cuda.get_allocator())
         self.pools: weakref.WeakSet[Pool] = weakref.WeakSet([self.default])
 
@@ -110,9 +111,18 @@ class Memory:
     def give_back(self) -> None:
         """Give memory that no array uses back to the current GPU; not that of other pools, to which graphs write."""
         self.held()
+        self._let_go()
         self.default.pool.free_all_blocks()
 
-    def watch(self) -> Use:
+    def keep(self, array: Any, stream: Any) -> None:
+        """Do not use the array's memory again before CuPy's `stream` has done what it was given until now."""
+        self._let_go()
+        self.kept.append((stream.record(), array))
+
+    def _let_go(self) -> None:
+        self.kept = [(event, array) for event, array in self.kept if not event.done]
+
+    def watch(self) -> Any:
         """Count the maximum from now on, if not yet; until now it is not known, and taken to be what the pools hold."""
         use = self.use()
         held = self.held()
@@ -131,12 +141,12 @@ class Memory:
         """That `size` bytes are not to be had, in torch's words, and what helps."""
         free, total = self.cp.cuda.runtime.memGetInfo()
         used, limit = self.used(), self.default.pool.get_limit()
-        allowed = f"{_bytes(limit)} allowed; " if limit else ""
+        allowed = f"{written(limit)} allowed; " if limit else ""
         return (
-            f"CUDA out of memory. Tried to allocate {_bytes(size)}. GPU {self.cp.cuda.get_device_id()} has a total "
-            f"capacity of {_bytes(total)} of which {_bytes(free)} is free. All processes together have "
-            f"{_bytes(total - free)} memory in use. {allowed}Of the allocated memory "
-            f"{_bytes(used)} is allocated by tensors, and {_bytes(self.held() - used)} is reserved but unallocated. "
+            f"CUDA out of memory. Tried to allocate {written(size)}. GPU {self.cp.cuda.get_device_id()} has a total "
+            f"capacity of {written(total)} of which {written(free)} is free. All processes together have "
+            f"{written(total - free)} memory in use. {allowed}Of the allocated memory "
+            f"{written(used)} is allocated by tensors, and {written(self.held() - used)} is reserved but unallocated. "
             "What helps: a smaller batch, torch.no_grad() where nothing is trained, optimizer.zero_grad() before the "
             "forward, torch.utils.checkpoint, and no sums of losses that still hold their graph (add loss.item())."
         )
@@ -154,7 +164,7 @@ def memory_of(cp: ModuleType) -> Memory:
     return memory
 
 
-def _bytes(n: int) -> str:
+def written(n: int) -> str:
     """A number of bytes as torch writes it: "20 bytes", "1.50 GiB"."""
     if n <= 1024:
         return f"{n} bytes"

@@ -6,6 +6,7 @@ from typing import Any
 
 from minigrad import backend, ops
 from minigrad.autograd.variable import Variable
+from minigrad.gpu_memory import memory_of
 from minigrad.ops.cast import pin_memory, to
 from minigrad.size import Size
 
@@ -73,6 +74,15 @@ class Conversions(Variable):
     def is_pinned(self, device: Any = None) -> Any:
         """True if the memory is page-locked: see `pin_memory`."""
         return backend.is_pinned(self.array)
+
+    def record_stream(self, s: Any) -> None:
+        """Say that stream `s` uses this tensor of a GPU: until then its memory is not given to others once it is freed.
+
+        Needed for a tensor made on one stream and used on another.
+        """
+        if not backend.is_gpu_array(self.array):
+            raise RuntimeError(f"record_stream is for tensors of a GPU, and this one is on {self.device}")  # type: ignore[attr-defined]
+        memory_of(backend.gpu_module()).keep(self.array, s.raw)
 
     def get_device(self) -> Any:
         """The number of the GPU, -1 for the CPU."""
