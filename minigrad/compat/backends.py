@@ -1,4 +1,4 @@
-"""`torch.backends`: the switches of cuDNN, and of libraries that minigrad does not use, where they change nothing."""
+"""`torch.backends`: the switches of cuDNN and cuBLAS, and those of libraries that minigrad does not use, in vain."""
 
 from __future__ import annotations
 
@@ -47,23 +47,30 @@ class Switch:
         setattr(settings, self.setting, value)
 
 
-class ConvPrecision:
-    """`torch.backends.cudnn.conv`: how float32 is computed with."""
+class Precision:
+    """How float32 is computed with, also by the name `fp32_precision`."""
 
+    allow_tf32: Any
     full = "none"
 
     @property
     def fp32_precision(self) -> str:
         """ "tf32" if factors may be rounded to it, else "ieee", or "none" if nobody said so."""
-        return "tf32" if settings.cudnn_tf32 else self.full
+        return "tf32" if self.allow_tf32 else self.full
 
     @fp32_precision.setter
     def fp32_precision(self, value: str) -> None:
         if value not in ("tf32", "ieee", "none"):
             raise RuntimeError(f"Unknown precision: {value}")
-        settings.cudnn_tf32 = value == "tf32"
+        self.allow_tf32 = value == "tf32"
         if value != "tf32":
             self.full = value
+
+
+class ConvPrecision(Precision):
+    """`torch.backends.cudnn.conv`: how convolutions are computed."""
+
+    allow_tf32 = Switch("cudnn_tf32", "allow_tf32_cublas")
 
 
 class Cudnn(Library):
@@ -118,8 +125,23 @@ class Cudnn(Library):
                 setattr(self, name, value)
 
 
+class MatrixProducts(Precision, Library):
+    """`torch.backends.cuda.matmul`: how matrix products are computed on the GPU."""
+
+    @property
+    def allow_tf32(self) -> bool:
+        """Whether the factors of float32 may be rounded to TF32; see also `set_float32_matmul_precision`."""
+        return settings.matmul_precision != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise RuntimeError(f"set_allow_tf32_cublas expects a bool, but got {type(value).__name__}")
+        settings.matmul_precision = "high" if value else "highest"
+
+
 cudnn = Cudnn()
-cuda = Library(False, matmul=Library(False, allow_tf32=False, allow_fp16_reduced_precision_reduction=True))
+cuda = Library(False, matmul=MatrixProducts(False, allow_fp16_reduced_precision_reduction=True))
 mps, mkl, openmp = Library(False), Library(False), Library(False)
 mkldnn = Library(False, enabled=True)
 cpu = Library(True, get_cpu_capability=lambda: "DEFAULT")

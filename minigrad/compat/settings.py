@@ -18,8 +18,6 @@ __all__ = [
     "use_deterministic_algorithms",
 ]  # fmt: skip
 
-_precision = "highest"
-
 
 def compile(model: Callable[..., Any] | None = None, **options: Any) -> Any:
     """The function or module itself: minigrad runs it as it is."""
@@ -52,15 +50,20 @@ def set_num_interop_threads(threads: int) -> None:
 
 def get_float32_matmul_precision() -> str:
     """What was last set: "highest", "high" or "medium"."""
-    return _precision
+    return settings.matmul_precision
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Accepted and remembered; products are always computed in full precision."""
-    global _precision
-    if precision not in ("highest", "high", "medium"):
-        raise RuntimeError(f"{precision} is not one of 'highest', 'high', 'medium'")
-    _precision = precision
+    """On the GPU, "high" and "medium" let matrix products round their factors to TF32; on the CPU nothing changes."""
+    if not isinstance(precision, str):
+        raise RuntimeError(f"set_float32_matmul_precision expects a str, but got {type(precision).__name__}")
+    if precision in ("highest", "high", "medium"):
+        settings.matmul_precision = precision
+    else:
+        warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the currentsetFloat32MatmulPrecision call has "
+            f"no effect."
+        )
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

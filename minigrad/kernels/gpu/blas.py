@@ -239,7 +239,7 @@ def _call(
     count, m, n, k = sizes
     (b, (b_turned, b_lead, b_step)), (a, (a_turned, a_lead, a_step)), (out, (_, lead, step)) = second, first, result
     kind, compute, zero, one = _KINDS[out.dtype.char]
-    if kind == 0 and settings.matmul_tf32:
+    if kind == 0 and settings.matmul_precision != "highest":
         compute = _TF32
     begin = library.handle(xp), b_turned, a_turned, n, m, k, ctypes.addressof(one)
     beta = ctypes.addressof(one if add else zero)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 deterministic = False  # torch.use_deterministic_algorithms
 
-matmul_tf32 = False  # torch.backends.cuda.matmul.allow_tf32, torch.set_float32_matmul_precision
+# torch.set_float32_matmul_precision; "high" and "medium" allow TF32, as does torch.backends.cuda.matmul.allow_tf32
+matmul_precision = "highest"
 
 cudnn_enabled = True  # torch.backends.cudnn: these and what follows
 cudnn_tf32 = True
