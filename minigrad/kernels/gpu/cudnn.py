@@ -1,7 +1,7 @@
 """Convolution and its two transposes by cuDNN, NVIDIA's library; the one file that knows it.
 
 cuDNN has dozens of ways to compute a convolution. A *plan* is the one that is taken for a `Problem`: for these shapes,
-this dtype, this layout. To make one takes some 20 ms, so plans are kept. A *context* is a handle of the library with
+this dtype, this layout. To make one takes milliseconds, so plans are kept. A *context* is a handle of the library with
 the plans made through it. Only one thread may use it at a time: a call borrows one and gives it back.
 
 The functions here give None where cuDNN is not there, is switched off or has no plan: `convolution` then takes columns.
