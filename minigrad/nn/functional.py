@@ -36,6 +36,7 @@ from minigrad.ops.layers.adaptive_pool import (
     fractional_max_pool3d,
 )
 from minigrad.ops.layers.attention import scaled_dot_product_attention
+from minigrad.ops.layers.batch_norm import batch_norm, instance_norm
 from minigrad.ops.layers.columns import fold, unfold
 from minigrad.ops.layers.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minigrad.ops.layers.dropout import (
@@ -53,7 +54,7 @@ from minigrad.ops.layers.grid import affine_grid, grid_sample
 from minigrad.ops.layers.interpolate import interpolate, upsample, upsample_bilinear, upsample_nearest
 from minigrad.ops.layers.multihead import multi_head_attention_forward
 from minigrad.ops.layers.native_norm import local_response_norm
-from minigrad.ops.layers.normalization import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from minigrad.ops.layers.normalization import group_norm, layer_norm, rms_norm
 from minigrad.ops.layers.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from minigrad.ops.layers.pool import (
     avg_pool1d,

@@ -52,6 +52,8 @@ from minigrad.ops.layers.adaptive_pool import *
 from minigrad.ops.layers.adaptive_pool import __all__ as _adaptive_pool
 from minigrad.ops.layers.attention import *
 from minigrad.ops.layers.attention import __all__ as _attention
+from minigrad.ops.layers.batch_norm import *
+from minigrad.ops.layers.batch_norm import __all__ as _batch_norm
 from minigrad.ops.layers.conv import *
 from minigrad.ops.layers.conv import __all__ as _conv
 from minigrad.ops.layers.dropout import *
@@ -161,6 +163,7 @@ __all__ = [
     *_arithmetic,
     *_arrange,
     *_attention,
+    *_batch_norm,
     *_bits,
     *_cast,
     *_cdist,

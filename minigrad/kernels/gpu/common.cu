@@ -43,3 +43,23 @@ __device__ inline real block_max(real x) {
     for (int i = 1; i < THREADS / 32; i++) most = larger(most, parts[i]);
     return most;
 }
+
+// The same over a team of threads that are neighbours: one alone, a warp, or a block.
+template <int TEAM>
+__device__ inline real team_sum(real x) {
+    if constexpr (TEAM == 1) return x;
+    else if constexpr (TEAM == 32) return warp_sum(x);
+    else return block_sum(x);
+}
+
+template <int TEAM>
+__device__ inline real team_max(real x) {
+    if constexpr (TEAM == 1) return x;
+    else if constexpr (TEAM == 32) return warp_max(x);
+    else return block_max(x);
+}
+
+// One team after the other takes row r of so many.
+#define FOR_EACH_ROW(TEAM, r, rows)                                                                       \
+    for (long long r = blockIdx.x * (long long)(THREADS / TEAM) + threadIdx.x / TEAM; r < (rows);         \
+         r += gridDim.x * (long long)(THREADS / TEAM))

@@ -11,7 +11,8 @@ from minigrad.autograd.variable import wrap
 from minigrad.ops.arithmetic import pow, square
 from minigrad.ops.checks import need_float
 from minigrad.ops.forms import forms
-from minigrad.ops.layers.normalization import batch_norm, group_norm, layer_norm, moments
+from minigrad.ops.layers.batch_norm import batch_norm
+from minigrad.ops.layers.normalization import group_norm, layer_norm, moments
 from minigrad.ops.reduce import mean_dim
 from minigrad.ops.shape import reshape
 
