@@ -17,6 +17,8 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.kernels import convolution as kernel
 from minigrad.kernels.convolution_shapes import Conv, check, check_transposed
+from minigrad.kernels.gpu import bias as gpu
+from minigrad.kernels.gpu.launch import takes
 from minigrad.ops.checks import refuse_bool
 from minigrad.ops.layers.windows import need_tensor, per_dimension
 from minigrad.ops.pad import pad
@@ -36,8 +38,14 @@ def convolution(input, weight, bias, how: Conv, *, xp):
         return kernel.conv(input, weight, how, xp)
     if bias.shape != weight.shape[:1]:
         check(input.shape, weight.shape, how, bias.shape)
-    out = kernel.conv(input, weight, how, xp)
-    out += bias.reshape(-1, *(1,) * (weight.ndim - 2))
+    return _add_bias(kernel.conv(input, weight, how, xp), bias)
+
+
+def _add_bias(out: Any, bias: Any) -> Any:
+    """out (N, K, *sizes) += bias (K) in place."""
+    if takes(out, bias) and out.flags.c_contiguous:
+        return gpu.add_bias(out, bias)
+    out += bias.reshape(-1, *(1,) * (out.ndim - 2))
     return out
 
 
@@ -75,9 +83,7 @@ def transposed_convolution(input, weight, bias, how: Conv, shape: tuple, *, xp):
         _refuse_mixed_dtypes(input, weight, None)
     refuse_bool(input, f"slow_conv_transpose{max(2, weight.ndim - 2)}d_out_cpu")
     out = kernel.conv_input(input, weight, how, shape, xp)
-    if bias is not None:
-        out += bias.reshape(-1, *(1,) * (weight.ndim - 2))
-    return out
+    return out if bias is None else _add_bias(out, bias)
 
 
 transposed_convolution.derivative(
