@@ -288,14 +288,6 @@ class Tensor(TensorOps, Conversions, Rarer):
 
     __array_ufunc__ = None  # so that ndarray * Tensor asks Tensor.__rmul__
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        if self.requires_grad:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        return self.array.__dlpack__(**kwargs)
-
-    def __dlpack_device__(self) -> Any:
-        return self.array.__dlpack_device__()
-
     def _one_number(self, kind: type) -> Any:
         if self.requires_grad:
             warnings.warn(

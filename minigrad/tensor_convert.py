@@ -84,6 +84,58 @@ class Conversions(Variable):
             raise RuntimeError(f"record_stream is for tensors of a GPU, and this one is on {self.device}")  # type: ignore[attr-defined]
         memory_of(backend.gpu_module()).keep(self.array, s.raw)
 
+    # -- for other libraries, without a copy
+
+    def __dlpack__(self, *, stream: Any = -1, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+        """A capsule of the memory. `stream` is that on which it will be used: 1 the default one, -1 one that knows.
+
+        BufferError for a tensor that wants a gradient, and for one of a GPU that is not the current one.
+        """
+        if self.needs_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if stream is not None and type(stream) is not int:
+            raise TypeError("stream must be ``int`` or ``none``")
+        where = backend.device_of(self.array)
+        if where.type == "cpu":
+            if stream not in (None, -1):
+                raise AssertionError("stream should be None on cpu.")
+            return self.array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+        current = backend.canonical("cuda").index
+        if where.index != current:
+            raise BufferError(
+                "Can't export tensors on a different CUDA device index. "
+                f"Expected: {where.index}. Current device: {current}."
+            )
+        return self.array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+    def __dlpack_device__(self) -> Any:
+        """DLPack's kind of memory (1 the CPU's, 2 the GPU's, 3 page-locked) and its device's number."""
+        if not backend.is_gpu_array(self.array):
+            return (3 if backend.is_pinned(self.array) else 1), 0
+        return 2, backend.device_of(self.array).index
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where a GPU's tensor lies and how, for CuPy, Numba and others. AttributeError for tensors of the CPU."""
+        if not backend.is_gpu_array(self.array):
+            raise AttributeError(
+                f"Can't get __cuda_array_interface__ on non-CUDA tensor type: {self.type()} "
+                "If CUDA data is required use tensor.cuda() to copy tensor to device memory."
+            )
+        if self.needs_grad:
+            raise RuntimeError(
+                "Can't get __cuda_array_interface__ on Variable that requires grad. "
+                "If gradients aren't required, use var.detach() to get Variable that doesn't require grad."
+            )
+        array = self.array
+        return {
+            "typestr": array.dtype.str,
+            "shape": array.shape,
+            "strides": None if array.flags.c_contiguous else array.strides,
+            "data": (backend.address(array) if array.size else 0, False),
+            "version": 2,
+        }
+
     def get_device(self) -> Any:
         """The number of the GPU, -1 for the CPU."""
         index = backend.device_of(self.array).index

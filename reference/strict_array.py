@@ -245,6 +245,24 @@ class ndarray:
     def __reduce__(self) -> tuple:
         return upload, (self.get(order="A"),)
 
+    # for other libraries
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Capsule:
+        """Not DLPack's capsule: it could not be told from one of memory of the CPU."""
+        return Capsule(self)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape, "typestr": self.dtype.str, "descr": self.dtype.descr, "data": (self.data.ptr, False),
+            "strides": None if self.flags.c_contiguous else self.strides, "version": 3, "stream": 1,
+        }  # fmt: skip
+
     # to and from the host
 
     def get(
@@ -359,6 +377,22 @@ class ndarray:
     def ptp(self, axis: Any = None, out: ndarray | None = None, keepdims: bool = False) -> ndarray:
         """Largest minus smallest."""
         return wrap(np.ptp(self._host, axis, unwrap(out), keepdims), out)
+
+
+class Capsule:
+    """What `ndarray.__dlpack__` gives; `from_dlpack` takes it."""
+
+    def __init__(self, array: ndarray) -> None:
+        self.array = array
+
+
+def from_dlpack(array: Any, *, device: Any = None, copy: Any = None) -> ndarray:
+    """cupy.from_dlpack: an array on the memory of the stand-in's arrays, or of what holds one."""
+    kind, number = array.__dlpack_device__()
+    if (int(kind), number) != (2, 0):
+        raise BufferError("Unsupported device type")
+    capsule = array.__dlpack__(stream=1, max_version=(1, 0), copy=copy)
+    return capsule.array.copy() if copy else capsule.array.view()
 
 
 def stable(kind: str | None) -> Any:

@@ -28,7 +28,7 @@ from minigrad import backend
 from minigrad.kernels.gpu import blas, cudnn
 from minigrad.kernels.gpu.launch import without_kernels
 from reference import strict_blas, strict_cuda, strict_cudnn
-from reference.strict_array import checked, garbage, ndarray, stable, unwrap, upload, wrap
+from reference.strict_array import checked, from_dlpack, garbage, ndarray, stable, unwrap, upload, wrap
 from reference.strict_capture import on_stream
 from reference.strict_device import NAMES, VERSION, DeviceSynchronized, HostCopied, synchronizations, uploads
 from reference.strict_kernels import RawKernel, compiler
@@ -41,7 +41,7 @@ __all__ = [
 
 # These take functions that would see NumPy arrays, or read files.
 NOT_IMITATED = {
-    "apply_along_axis", "apply_over_axes", "fromDlpack", "from_dlpack", "fromfunction", "load", "loadtxt", "piecewise",
+    "apply_along_axis", "apply_over_axes", "fromDlpack", "fromfunction", "load", "loadtxt", "piecewise",
 }  # fmt: skip
 
 
@@ -218,6 +218,7 @@ cupy = Namespace(
         **strict_cuda.CUDA,
     ),
     fft=Namespace("cupy.fft", np.fft),
+    from_dlpack=from_dlpack,
     get_array_module=get_array_module,
     get_default_memory_pool=lambda: strict_cuda.default_pool,
     is_available=lambda: True,

@@ -1,6 +1,7 @@
 """Tensors from data, constants and ranges. All take torch's `dtype=`, `device=` and `requires_grad=`.
 
-They also take its `layout=` and `pin_memory=`, which change nothing: memory is strided, and the system's own.
+They also take its `layout=`, which changes nothing: memory is strided. `pin_memory=True` asks for page-locked memory,
+which `tensor`, `empty`, `zeros`, `ones`, `full` and their likes give, and the others do not.
 """
 
 from __future__ import annotations
@@ -36,11 +37,27 @@ __all__ = [
 ONLY_FLOATS = "Only Tensors of floating point and complex dtype can require gradients"
 
 
-def leaf(array: Any, requires_grad: bool = False) -> Any:
-    """A leaf on `array`; RuntimeError if it is to want a gradient and is not of a floating point dtype."""
+def leaf(array: Any, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """A leaf on `array`, moved to page-locked memory if `pin_memory` is true.
+
+    RuntimeError if it is to want a gradient and is not of a floating point dtype, or cannot be pinned.
+    """
+    if pin_memory:
+        array = _pinned(array)
     if requires_grad and array.dtype.kind != "f":
         raise RuntimeError(f"{ONLY_FLOATS}: this one is {backend.dtype_of(array)}")
     return new(array, bool(requires_grad))
+
+
+def _pinned(array: Any) -> Any:
+    if backend.is_gpu_array(array):
+        raise RuntimeError("Only dense CPU tensors can be pinned")
+    if not backend.gpu_available():
+        raise RuntimeError(
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on "
+            "this system."
+        )
+    return backend.pin(array)
 
 
 def new(array: Any, requires_grad: bool = False) -> Any:
@@ -152,7 +169,7 @@ def tensor(
         device = backend.default_device.where
     module = backend.module_on(device) if device is not None else backend.module_of(array)
     copied = module.array(backend.move(array, device) if device is not None else array, copy=True)
-    return leaf(copied, requires_grad)
+    return leaf(copied, requires_grad, pin_memory)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
@@ -222,8 +239,9 @@ def dtype_or_default(dtype: Any) -> Any:
     return backend.numpy_dtype(backend.get_default_dtype() if dtype is None else dtype)
 
 
-def _filled(make: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
-    return leaf(on_device(device, lambda module: getattr(module, make)(shape, dtype_or_default(dtype))), requires_grad)
+def _filled(make: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool, pin_memory: bool) -> Any:
+    array = on_device(device, lambda module: getattr(module, make)(shape, dtype_or_default(dtype)))
+    return leaf(array, requires_grad, pin_memory)
 
 
 def on_device(device: Any, make: Any) -> Any:
@@ -242,7 +260,8 @@ def zeros(
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Zeros: `zeros(2, 3)`, `zeros((2, 3))` or `zeros(size=(2, 3))`."""
-    return _filled("zeros", size_of(sizes if size is None else (size,), "zeros"), dtype, device, requires_grad)
+    shape = size_of(sizes if size is None else (size,), "zeros")
+    return _filled("zeros", shape, dtype, device, requires_grad, pin_memory)
 
 
 @forms(method=False, out="exact")
@@ -251,7 +270,8 @@ def ones(
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Ones: `ones(2, 3)`, `ones((2, 3))` or `ones(size=(2, 3))`."""
-    return _filled("ones", size_of(sizes if size is None else (size,), "ones"), dtype, device, requires_grad)
+    shape = size_of(sizes if size is None else (size,), "ones")
+    return _filled("ones", shape, dtype, device, requires_grad, pin_memory)
 
 
 @forms(method=False, out="exact")
@@ -263,7 +283,7 @@ def empty(
     check_format("empty", memory_format)
     if memory_format is preserve_format:
         raise RuntimeError("unsupported memory format Preserve")
-    made = _filled("empty", size_of(sizes if size is None else (size,)), dtype, device, requires_grad)
+    made = _filled("empty", size_of(sizes if size is None else (size,)), dtype, device, requires_grad, pin_memory)
     if memory_format in RANKS:
         made.array = arranged(made.array, memory_format)
     return made
@@ -286,7 +306,7 @@ def empty_strided(
             f"be negative"
         )
     count = 0 if 0 in size else 1 + sum([(n - 1) * step for n, step in zip(size, stride, strict=True)])
-    memory = empty((count,), dtype=dtype, device=device, requires_grad=requires_grad)
+    memory = empty((count,), dtype=dtype, device=device, pin_memory=pin_memory, requires_grad=requires_grad)
     array = memory.array
     view = backend.module_of(array).lib.stride_tricks.as_strided
     memory.array = view(array, tuple(size), tuple([step * array.itemsize for step in stride]))
@@ -310,9 +330,8 @@ def full(
         dtype = None if isinstance(fill_value, float) else type(fill_value)
     fill_value = _fitting(fill_value, dtype_or_default(dtype))
     shape = size_of((size,) if isinstance(size, int) else tuple(size))
-    return leaf(
-        on_device(device, lambda module: module.full(shape, fill_value, dtype_or_default(dtype))), requires_grad
-    )
+    array = on_device(device, lambda module: module.full(shape, fill_value, dtype_or_default(dtype)))
+    return leaf(array, requires_grad, pin_memory)
 
 
 def _fitting(value: Any, dtype: np.dtype) -> Any:
@@ -347,6 +366,7 @@ def _like(make: Any) -> Any:
             **value,
             dtype=backend.dtype_of(input.array) if dtype is None else dtype,
             device=where,
+            pin_memory=pin_memory,
             requires_grad=requires_grad,
         )
         if order is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 from minigrad import backend
@@ -11,7 +12,7 @@ from minigrad.ops import create
 
 __all__ = ["from_dlpack", "frombuffer", "to_dlpack"]
 
-CPU = 1  # DLPack's kDLCPU
+CUDA = 2  # DLPack's kDLCUDA; other kinds of memory are the host's
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
@@ -61,25 +62,47 @@ class _Capsule:
         return self.capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return CPU, 0
+        """Read in DLPack's struct: after the address, and before that in newer ones version, owner, deleter, flags."""
+        name = ctypes.pythonapi.PyCapsule_GetName
+        start = ctypes.pythonapi.PyCapsule_GetPointer
+        name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+        start.restype, start.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        called = name(self.capsule)
+        if called not in (b"dltensor", b"dltensor_versioned"):
+            raise _invalid(f"a capsule named {called!r}")
+        kind, number = (ctypes.c_int32 * 2).from_address(
+            start(self.capsule, called) + 8 + 32 * (called == b"dltensor_versioned")
+        )
+        return kind, number
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
-    """A tensor on the memory of an object with `__dlpack__`, or of a capsule of memory of the CPU.
+    """A tensor on the memory of an object with `__dlpack__`, or of a capsule of such memory, of the CPU or a GPU.
 
-    It is a copy if `copy` is true or `device` is another.
+    It is a copy if `copy` is true or `device` is another; ValueError if that must not be.
     """
     if not hasattr(ext_tensor, "__dlpack__"):
         if type(ext_tensor).__name__ != "PyCapsule":
-            raise RuntimeError(
-                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so "
-                f"you might have already constructed a tensor from it once.\ngot {type(ext_tensor).__name__}"
-            )
+            raise _invalid(type(ext_tensor).__name__)
         ext_tensor = _Capsule(ext_tensor)
-    on_cpu = ext_tensor.__dlpack_device__()[0] == CPU
-    array = (np if on_cpu else backend.module_on("cuda")).from_dlpack(ext_tensor)
-    array = array.copy() if copy else array
-    return create.new(array if device is None else backend.move(array, device))
+    on_gpu = ext_tensor.__dlpack_device__()[0] == CUDA
+    array = (backend.gpu_module() if on_gpu else np).from_dlpack(ext_tensor)
+    target = backend.device_of(array) if device is None else backend.canonical(device)
+    if target != backend.device_of(array):
+        if copy is False:
+            raise ValueError(
+                f"cannot move DLPack tensor from device {backend.device_of(array)} to {target} without copying. Set "
+                "copy=None or copy=True."
+            )
+        return create.new(backend.move(array, target))
+    return create.new(array.copy() if copy else array)
+
+
+def _invalid(found: str) -> RuntimeError:
+    return RuntimeError(
+        "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might "
+        f"have already constructed a tensor from it once.\ngot {found}"
+    )
 
 
 def to_dlpack(data: Any, dl_device: Any = None, copy: bool | None = None) -> Any:

@@ -69,6 +69,15 @@ class PackedSequence(_Packed):
         orders = (None if t is None else t.to(data.device) for t in (self.sorted_indices, self.unsorted_indices))
         return type(self)(data, self.batch_sizes, *orders)
 
+    def pin_memory(self) -> Self:
+        """In page-locked memory."""
+        orders = (None if t is None else t.pin_memory() for t in (self.sorted_indices, self.unsorted_indices))
+        return type(self)(self.data.pin_memory(), self.batch_sizes, *orders)
+
+    def is_pinned(self) -> bool:
+        """True if the data lies in page-locked memory."""
+        return self.data.is_pinned()
+
     def cuda(self, device: Any = None) -> Self:
         """On a GPU, the current one unless `device` names another."""
         return self.to(device="cuda" if device is None else device)

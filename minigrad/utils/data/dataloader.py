@@ -16,6 +16,7 @@ from minigrad.kernels.choices import draw_seed
 from minigrad.random import Generator, default_generator
 from minigrad.utils.data._utils.collate import default_collate, default_convert
 from minigrad.utils.data._utils.fetch import fetcher
+from minigrad.utils.data._utils.pin_memory import pin_memory
 from minigrad.utils.data._utils.worker import Job, get_worker_info
 from minigrad.utils.data._utils.workers import Workers
 from minigrad.utils.data.dataset import Dataset, IterableDataset
@@ -42,7 +43,9 @@ class DataLoader(Generic[Item]):
                     called at the start of each, `persistent_workers` keeps them from one pass to the next,
                     `in_order=False` gives batches as they come, and `multiprocessing_context` is how workers are
                     started ("fork", "spawn", ...)
-    pin_memory      accepted, as pin_memory_device; batches stay in ordinary memory
+    pin_memory      batches come in page-locked memory, if there is a GPU, so that `to("cuda", non_blocking=True)` does
+                    not wait; a type of batch of one's own is asked with its method `pin_memory()`. `pin_memory_device`
+                    changes nothing
 
     ValueError and TypeError for options that do not fit together, as in torch.
     """
@@ -161,6 +164,7 @@ class _Iterator(Iterator[Any]):
                 "used.",
                 stacklevel=3,
             )
+        self._pins = loader.pin_memory and gpu_available()
         self._start(loader)
         # torch draws a seed for the workers even where there are none; later numbers stay in step with torch's.
         base_seed = draw_seed(loader.generator or default_generator)
@@ -208,7 +212,7 @@ class _Iterator(Iterator[Any]):
                 f"len(dataloader)), but {self._given} samples have been fetched. {hint if self._workers else ''}",
                 stacklevel=2,
             )
-        return batch
+        return pin_memory(batch) if self._pins else batch
 
     def __getstate__(self) -> Any:
         raise NotImplementedError(f"{type(self).__name__} cannot be pickled")

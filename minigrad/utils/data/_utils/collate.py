@@ -45,14 +45,14 @@ def collate(batch: Sequence[Any], *, collate_fn_map: Rules | None = None) -> Any
         return collate(items, collate_fn_map=collate_fn_map)
 
     if isinstance(first, Mapping):
-        return _like_mapping(first, {key: inner([item[key] for item in batch]) for key in first})
+        return like_mapping(first, {key: inner([item[key] for item in batch]) for key in first})
     if isinstance(first, Sequence):
         if not _is_named(first) and any(len(item) != len(first) for item in batch):
             raise RuntimeError(
                 "each element in list of batch should be of equal size\n"
                 f"Got lengths {[len(item) for item in batch]}: give the DataLoader a collate_fn that pads them."
             )
-        return _like_sequence(first, map(inner, zip(*batch)))
+        return like_sequence(first, map(inner, zip(*batch)))
     raise _cannot(type(first))
 
 
@@ -106,9 +106,9 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, (Tensor, np.ndarray, str, bytes)):
         return data
     if isinstance(data, Mapping):
-        return _like_mapping(data, {key: default_convert(value) for key, value in data.items()})
+        return like_mapping(data, {key: default_convert(value) for key, value in data.items()})
     if isinstance(data, Sequence):
-        return _like_sequence(data, map(default_convert, data))
+        return like_sequence(data, map(default_convert, data))
     return data
 
 
@@ -122,7 +122,7 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
-def _like_mapping(original: Any, values: dict[Any, Any]) -> Any:
+def like_mapping(original: Any, values: dict[Any, Any]) -> Any:
     """`values` in a mapping of the type of `original`, with whatever else that one carries; else in a dict."""
     try:
         if not isinstance(original, MutableMapping):
@@ -134,7 +134,7 @@ def _like_mapping(original: Any, values: dict[Any, Any]) -> Any:
         return values
 
 
-def _like_sequence(original: Any, values: Any) -> Any:
+def like_sequence(original: Any, values: Any) -> Any:
     """The same for sequences; a tuple becomes a list, a named tuple stays one."""
     values = list(values)
     if _is_named(original):
