@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from minigrad.kernels.gpu.blas import Library
-from reference.strict_capture import on_stream
+from reference.strict_capture import launch
 from reference.strict_kernels import built, compiler
 
 SOURCE = Path(__file__).with_name("cublas_on_cpu.cpp")
@@ -18,5 +18,5 @@ def library() -> Library | None:
     if compiler() is None:
         return None
     made = Library(str(built(SOURCE.read_text("utf-8"), ())))
-    made.gemm, made.gemm_batched = on_stream(made.gemm), on_stream(made.gemm_batched)
+    made.gemm, made.gemm_batched = launch(made.gemm), launch(made.gemm_batched)
     return made

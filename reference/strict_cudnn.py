@@ -20,7 +20,7 @@ import numpy as np
 
 from minigrad.kernels import convolution
 from minigrad.kernels.convolution_shapes import Conv
-from reference.strict_capture import on_stream
+from reference.strict_capture import launch
 from reference.strict_cuda import get_current_stream
 
 
@@ -280,7 +280,6 @@ class pygraph:
         """Compute with the plan chosen last."""
         self.execute_plan_at_index(tensor_to_device_buffer, workspace, self.chosen, handle)
 
-    @on_stream
     def execute_plan_at_index(
         self, tensor_to_device_buffer: dict[int, int], workspace: int, index: int, handle: int | None = None
     ) -> None:
@@ -296,8 +295,12 @@ class pygraph:
             raise RuntimeError(f"pointers that are null or not aligned: {pointers}")
         if self.built[index] and not workspace:
             raise RuntimeError("no workspace")
-        ctypes.memset(workspace, 255, self.built[index])
         log.executed.append((self, index))
+        self._compute(dict(pointers), workspace, index)
+
+    @launch
+    def _compute(self, pointers: dict[int, int], workspace: int, index: int) -> None:
+        ctypes.memset(workspace, 255, self.built[index])
         x, w, y = (t.at(pointers[t.uid], np.dtype(self.io.value)) for t in self.tensors)
         kind = np.dtype(self.compute.value)
         if self.kind == "conv_fprop":
