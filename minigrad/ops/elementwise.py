@@ -10,6 +10,8 @@ from typing import Any
 
 from minigrad.autograd.op import Op
 from minigrad.kernels import special
+from minigrad.kernels.gpu import activation as gpu
+from minigrad.kernels.gpu.launch import takes
 from minigrad.ops.checks import need_float
 from minigrad.ops.compare import NUMBERS, isfinite, where
 from minigrad.ops.forms import forms
@@ -322,7 +324,7 @@ def atanh(input, *, xp):
 
 sinh.derivative(input=lambda g, input: g * cosh(input))
 cosh.derivative(input=lambda g, input: g * sinh(input))
-tanh.derivative(input=lambda g, out: g * (1 - out * out))
+tanh.derivative(input=lambda g, out: gpu.backward("tanh", g, out) if takes(g, out) else g * (1 - out * out))
 asinh.derivative(input=lambda g, input: g / sqrt(input * input + 1))
 acosh.derivative(input=lambda g, input: g / sqrt(input * input - 1))
 atanh.derivative(input=lambda g, input: g / (1 - input * input))
@@ -335,12 +337,14 @@ atanh.derivative(input=lambda g, input: g / (1 - input * input))
 @Op(promote="float")
 def sigmoid(input, *, xp):
     """1 / (1 + exp(-input)). Where exp overflows the quotient is 0, as it should be."""
+    if takes(input):
+        return gpu.forward("sigmoid", input)
     out = xp.exp(-input)
     out += 1
     return xp.reciprocal(out)
 
 
-sigmoid.derivative(input=lambda g, out: g * (1 - out) * out)
+sigmoid.derivative(input=lambda g, out: gpu.backward("sigmoid", g, out) if takes(g, out) else g * (1 - out) * out)
 
 
 @forms(in_place=True)

@@ -10,6 +10,8 @@ from minigrad.autograd.op import Op
 from minigrad.kernels import gelu as kernel
 from minigrad.kernels import relu as loops
 from minigrad.kernels import special
+from minigrad.kernels.gpu import activation as gpu
+from minigrad.kernels.gpu.launch import takes
 from minigrad.kernels.select import select
 from minigrad.ops.arithmetic import abs, true_divide
 from minigrad.ops.checks import as_integer, need_float, refuse_bool
@@ -41,6 +43,8 @@ def relu_backward(input, output, *, xp):
     """The gradient of relu from the one that came in: it depends on relu's `output`, if only in steps."""
     if loops.fits(input) and loops.fits(output):
         return loops.relu_back(input, output)
+    if takes(input, output):
+        return gpu.backward("relu", input, output)
     return select(output <= 0, 0, input, xp)
 
 
@@ -52,10 +56,18 @@ relu_backward.derivative(input=lambda g, output: relu_backward(g, output), outpu
 def leaky_relu(input, negative_slope: float = 0.01, *, xp):
     """input where it is positive, else negative_slope * input; the negative slope at 0."""
     need_float(input, "leaky_relu_cpu")
+    if takes(input):
+        return gpu.forward("leaky_relu", input, negative_slope)
     return select(input > 0, input, input * negative_slope, xp)
 
 
-leaky_relu.derivative(input=lambda g, input, negative_slope: where(input > 0, g, g * negative_slope))
+def _leaky_relu_slope(g, input, negative_slope):
+    if takes(g, input):
+        return gpu.backward("leaky_relu", g, input, negative_slope)
+    return where(input > 0, g, g * negative_slope)
+
+
+leaky_relu.derivative(input=_leaky_relu_slope)
 
 
 @forms(method=False)
@@ -82,12 +94,18 @@ def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0, *, xp):
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if input.dtype.kind != "f":
         min_val, max_val = int(min_val), int(max_val)
+    if takes(input):
+        return gpu.forward("hardtanh", input, min_val, max_val)
     return xp.minimum(xp.maximum(input, min_val), max_val)
 
 
-hardtanh.derivative(
-    input=lambda g, input, min_val, max_val: where((input > min_val) & (input < max_val), g, 0),
-)
+def _hardtanh_slope(g, input, min_val, max_val):
+    if takes(g, input):
+        return gpu.backward("hardtanh", g, input, min_val, max_val)
+    return where((input > min_val) & (input < max_val), g, 0)
+
+
+hardtanh.derivative(input=_hardtanh_slope)
 
 
 def relu6(input: Any) -> Any:
@@ -99,22 +117,36 @@ def relu6(input: Any) -> Any:
 def hardsigmoid(input, *, xp):
     """input / 6 + 1/2 moved into [0, 1]; slope 0 at -3 and 3."""
     need_float(input, "hardsigmoid_cpu")
+    if takes(input):
+        return gpu.forward("hardsigmoid", input)
     return xp.minimum(xp.maximum(input + 3, 0), 6) / 6
 
 
-hardsigmoid.derivative(input=lambda g, input: where((input > -3) & (input < 3), g / 6, 0))
+def _hardsigmoid_slope(g, input):
+    if takes(g, input):
+        return gpu.backward("hardsigmoid", g, input)
+    return where((input > -3) & (input < 3), g / 6, 0)
+
+
+hardsigmoid.derivative(input=_hardsigmoid_slope)
 
 
 @Op
 def hardswish(input, *, xp):
     """input * hardsigmoid(input) (Howard et al. 2019); slope 0 at -3, 1 at 3."""
     need_float(input, "hardswish_cpu")
+    if takes(input):
+        return gpu.forward("hardswish", input)
     return input * xp.minimum(xp.maximum(input + 3, 0), 6) / 6
 
 
-hardswish.derivative(
-    input=lambda g, input: g * where(input <= -3, 0, where(input < 3, input / 3 + 0.5, 1)),
-)
+def _hardswish_slope(g, input):
+    if takes(g, input):
+        return gpu.backward("hardswish", g, input)
+    return g * where(input <= -3, 0, where(input < 3, input / 3 + 0.5, 1))
+
+
+hardswish.derivative(input=_hardswish_slope)
 
 
 @forms(out="exact")
@@ -150,6 +182,8 @@ softshrink.derivative(input=_shrink_slope)
 def _elu(input, alpha: float, scale: float, input_scale: float, *, xp):
     """scale * input where it is positive, else scale * alpha * (exp(input_scale * input) - 1)."""
     need_float(input, "elu_cpu")
+    if takes(input):
+        return gpu.forward("elu", input, alpha, scale, input_scale)
     negative = xp.expm1(xp.minimum(input, 0) * input_scale)
     negative *= alpha * scale
     return select(input < 0, negative, input * scale, xp)
@@ -157,6 +191,8 @@ def _elu(input, alpha: float, scale: float, input_scale: float, *, xp):
 
 def _elu_slope(g, input, alpha, scale, input_scale):
     """At 0 the slope from below. exp sees the negative part only: inf, times 0, would spoil the second derivative."""
+    if takes(g, input):
+        return gpu.backward("elu", g, input, alpha, scale, input_scale)
     exponential = exp(where(input < 0, input, 0) * input_scale) * (alpha * scale * input_scale)
     return g * where(input <= 0, exponential, scale)
 
@@ -199,6 +235,8 @@ def gelu(input, approximate: str = "none", *, xp):
         raise RuntimeError("approximate argument must be either none or tanh.")
     if approximate == "none" and kernel.fits(input):
         return kernel.gelu(input)
+    if takes(input):
+        return gpu.forward("gelu" if approximate == "none" else "gelu_tanh", input), None
     probability = xp.tanh(_gelu_inner(input)) if approximate == "tanh" else special.erf(input * math.sqrt(0.5), xp)
     probability += 1
     probability *= 0.5
@@ -211,6 +249,8 @@ def _gelu_inner(x):
 
 def _gelu_slope(g, input, approximate, cache):
     x = input
+    if takes(g, x):
+        return gpu.backward("gelu" if approximate == "none" else "gelu_tanh", g, x)
     if approximate == "none" and cache is not None and kernel.fits(g, x):
         return kernel.gelu_slope(g, x, cache)
     if approximate == "none":
@@ -229,10 +269,14 @@ gelu.derivative(input=_gelu_slope)
 def silu(input, *, xp):
     """input * sigmoid(input), also called swish."""
     need_float(input, "silu_cpu")
+    if takes(input):
+        return gpu.forward("silu", input)
     return input / (1 + xp.exp(-input))
 
 
 def _silu_slope(g, input):
+    if takes(g, input):
+        return gpu.backward("silu", g, input)
     s = sigmoid(input)
     return g * (s * (1 + input * (1 - s)))
 
@@ -244,10 +288,14 @@ silu.derivative(input=_silu_slope)
 def mish(input, *, xp):
     """input * tanh(softplus(input)) (Misra 2019)."""
     need_float(input, "mish_cpu")
+    if takes(input):
+        return gpu.forward("mish", input)
     return input * xp.tanh(xp.log1p(xp.exp(input)))
 
 
 def _mish_slope(g, input):
+    if takes(g, input):
+        return gpu.backward("mish", g, input)
     t = tanh(softplus(input))
     return g * (t + input * sigmoid(input) * (1 - t * t))
 
@@ -259,24 +307,36 @@ mish.derivative(input=_mish_slope)
 def softplus(input, beta: float = 1.0, threshold: float = 20.0, *, xp):
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input > threshold."""
     need_float(input, "softplus_cpu")
+    if takes(input):
+        return gpu.forward("softplus", input, beta, threshold)
     x = input * beta
     smooth = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))  # no overflow, which a half would have from x = 12 on
     return select(x > threshold, input, smooth / beta, xp)
 
 
-softplus.derivative(
-    input=lambda g, input, beta, threshold: where(input * beta > threshold, g, g * sigmoid(input * beta)),
-)
+def _softplus_slope(g, input, beta, threshold):
+    if takes(g, input):
+        return gpu.backward("softplus", g, input, beta, threshold)
+    return where(input * beta > threshold, g, g * sigmoid(input * beta))
+
+
+softplus.derivative(input=_softplus_slope)
 
 
 @Op(node="LogSigmoidBackward0")
 def logsigmoid(input, *, xp):
     """log(sigmoid(input)), without overflow."""
     need_float(input, "log_sigmoid_cpu")
+    if takes(input):
+        return gpu.forward("logsigmoid", input)
     return xp.minimum(input, 0) - xp.log1p(xp.exp(-xp.abs(input)))
 
 
-logsigmoid.derivative(input=lambda g, input: g * sigmoid(-input))
+def _logsigmoid_slope(g, input):
+    return gpu.backward("logsigmoid", g, input) if takes(g, input) else g * sigmoid(-input)
+
+
+logsigmoid.derivative(input=_logsigmoid_slope)
 
 
 def softsign(input: Any) -> Any:
