@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from minigrad import backend
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.formats import memory_format
+from minigrad.kernels.gpu.optimizers import clear
 from minigrad.nn import global_hooks, state
 from minigrad.nn.hooks import ModuleHooks, call_with_hooks
 from minigrad.nn.members import Members
@@ -80,11 +81,13 @@ class Module(ModuleHooks, Members):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or with `set_to_none=False` fill them with zeros."""
+        kept = []
         for p in self.parameters():
             if set_to_none:
                 p.grad = None
             elif p.grad is not None:
-                p.grad.detach_().array.fill(0)
+                kept.append(p.grad.detach_().array)
+        clear(kept)
 
     def share_memory(self) -> Self:
         """Move parameters and buffers to memory that this process shares with those that it forks from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable
 
 
@@ -42,3 +43,21 @@ def check_fused(defaults: dict[str, Any]) -> None:
         raise RuntimeError("`fused` does not support `differentiable`")
     if defaults["fused"] and defaults["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def check_capture(optimizer: Any, capturing: bool) -> None:
+    """What torch says before a step where there is a GPU: of one captured in a CUDA graph without `capturable`, an
+    error; of one with `capturable` that is not captured, a warning, once."""
+    capturable = [group["capturable"] for group in optimizer.param_groups]
+    if capturing and not all(capturable):
+        raise RuntimeError(
+            f"Attempting CUDA graph capture of step() for an instance of {type(optimizer).__name__} but param_groups' "
+            f"capturable is False."
+        )
+    if not capturing and all(capturable) and not getattr(optimizer, "_warned_capturable_if_run_uncaptured", False):
+        warn(
+            "This instance was constructed with capturable=True or some of all the param_groups came with "
+            "capturable=True, but step() is running without CUDA graph capture. If you never intend to graph-capture "
+            "this instance, capturable=True can impair performance, and you should set capturable=False."
+        )
+        optimizer._warned_capturable_if_run_uncaptured = True

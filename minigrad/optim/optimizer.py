@@ -14,6 +14,7 @@ from minigrad.autograd.mode import enable_grad
 from minigrad.autograd.trace import caller
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import Array, np
+from minigrad.kernels.gpu.optimizers import clear
 from minigrad.optim.differentiable import update_recorded
 from minigrad.optim.flat import FEW, Plan, update_joined
 from minigrad.optim.fused_gpu import Plan as GpuPlan
@@ -136,7 +137,7 @@ class Optimizer(OptimizerHooks):
     def _first_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         """The state before the first step."""
         names = self._init_names or ()
-        options = {name: as_number(group[name]) for name in names if name != "xp"}
+        options = {name: as_number(group[name], bool(group.get("capturable"))) for name in names if name != "xp"}
         if "xp" in names:
             options["xp"] = backend.module_of(p.array)
         state = self._keep(p, self.init_state(p.array, **options))
@@ -166,6 +167,7 @@ class Optimizer(OptimizerHooks):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or fill them with zeros if not `set_to_none`."""
+        kept = []
         for group in self.param_groups:
             for p in group["params"]:
                 g = p.gradient
@@ -173,8 +175,9 @@ class Optimizer(OptimizerHooks):
                     p.gradient = None
                 elif g is not None:
                     g.node, g.output_nr, g.needs_grad = None, 0, False
-                    g.array.fill(0)
                     g.counter[0] += 1
+                    kept.append(g.array)
+        clear(kept)
 
     # -- groups ------------------------------------------------------------------------------------------------------
 
@@ -309,8 +312,10 @@ def _keywords(method: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
-def _as_tensor(number: float) -> Any:
-    """A number of the state as torch keeps it: a 0-dim float tensor on the CPU."""
+def _as_tensor(number: Any) -> Any:
+    """A number of the state as torch keeps it: a 0-dim float tensor, on the CPU if it is not on a GPU already."""
+    if backend.is_gpu_array(number):
+        return wrap(number.astype(backend.get_default_dtype().numpy))
     return wrap(np.array(in_default_dtype(number)))
 
 

@@ -6,10 +6,11 @@ An array here is on the GPU, of float32 or float64 as the others of its table, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from minigrad.backend import Array, address, is_gpu_array, module_of, np
-from minigrad.kernels.gpu.launch import BLOCKS, launch
+from minigrad.kernels.gpu.launch import BLOCKS, launch, takes
 
 MOST, CHUNK = 80, 2048  # of a launch the tensors, of a block the elements; optimizers.cu says the same
 LARGEST = 1 << 31  # sizes are ints there
@@ -114,6 +115,14 @@ def _rate(lr: Any) -> tuple[Array | None, Array | None, float]:
 # -- gradients ---------------------------------------------------------------------------------------------------------
 
 
+def takes_all(arrays: Sequence[Array]) -> bool:
+    """Whether the kernels below may take these arrays: without gaps, and none with memory that another one has."""
+    if not arrays or not takes(*arrays) or not all(a.flags.forc and a.size < LARGEST for a in arrays):
+        return False
+    extents = sorted((a.data.ptr, a.nbytes) for a in arrays if a.size)
+    return all(start + size <= after for (start, size), (after, _) in pairwise(extents))
+
+
 def norm(arrays: Sequence[Array]) -> Array:
     """The 2-norm of all elements together, a 0-dim array."""
     xp, like = module_of(arrays[0]), arrays[0]
@@ -141,6 +150,10 @@ def confine(arrays: Sequence[Array], bound: float) -> None:
 
 
 def clear(arrays: Sequence[Array]) -> None:
-    """Set all elements to 0."""
-    for table in tables(arrays):
-        table.launch("clear")
+    """Set all elements of any arrays to 0."""
+    if takes_all(arrays):
+        for table in tables(arrays):
+            table.launch("clear")
+    else:
+        for array in arrays:
+            array.fill(0)

@@ -9,6 +9,8 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.variable import Variable, wrap
+from minigrad.kernels.gpu import optimizers as kernels
+from minigrad.kernels.gpu.launch import takes
 from minigrad.ops.inplace import bump
 
 
@@ -66,7 +68,10 @@ def get_total_norm(
         return wrap(backend.np.zeros((), "float32"))
     xp = backend.module_of(arrays[0])
     order = float(norm_type)
-    total = _norm(xp.stack([_norm(a, order) for a in arrays]), order)
+    if order == 2 and kernels.takes_all(arrays):
+        total = kernels.norm(arrays)
+    else:
+        total = _norm(xp.stack([_norm(a, order) for a in arrays]), order)
     if error_if_nonfinite and not xp.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {order} for gradients from `parameters` is non-finite, so it cannot be clipped. "
@@ -98,7 +103,12 @@ def clip_grads_with_norm_(
 
 def _shorten(gradients: list[Any], max_norm: float, total_norm: Any) -> None:
     """Multiply by max_norm / total_norm, the reciprocal first as torch has it; a product of halves is rounded once."""
-    total = total_norm.array
+    total, arrays = total_norm.array, [g.array for g in gradients]
+    if takes(total, *arrays) and total.size == 1 and kernels.takes_all(arrays):
+        kernels.shorten(arrays, float(max_norm), total)
+        for g in gradients:
+            bump(g)
+        return
     inverse = (1.0 / (total + 1e-6)).astype("float32" if total.dtype.itemsize == 2 else total.dtype)
     factor = backend.module_of(total).minimum((inverse * float(max_norm)).astype(total.dtype), 1.0)
     for g in gradients:
@@ -112,7 +122,12 @@ def _shorten(gradients: list[Any], max_norm: float, total_norm: Any) -> None:
 
 def clip_grad_value_(parameters: Iterable[Any] | Any, clip_value: float, foreach: bool | None = None) -> None:
     """Move every element of every gradient into [-clip_value, clip_value], in place."""
-    bound = float(clip_value)
-    for g in _gradients(parameters):
-        g.array.clip(-bound, bound, out=g.array)
+    bound, gradients = float(clip_value), _gradients(parameters)
+    arrays = [g.array for g in gradients]
+    if kernels.takes_all(arrays):
+        kernels.confine(arrays, bound)
+    else:
+        for array in arrays:
+            array.clip(-bound, bound, out=array)
+    for g in gradients:
         bump(g)
