@@ -85,6 +85,29 @@ int batched(int turn_a, int turn_b, int64_t m, int64_t n, int64_t k, const void*
     return SUCCESS;
 }
 
+// Not an exported function, for that could be another library's: NVIDIA's may be loaded, too.
+int checked(Handle* handle, int turn_a, int turn_b, int64_t m, int64_t n, int64_t k, const void* alpha, const void* a,
+            int type_a, int64_t lda, int64_t step_a, const void* b, int type_b, int64_t ldb, int64_t step_b,
+            const void* beta, void* c, int type_c, int64_t ldc, int64_t step_c, int64_t count, int compute,
+            int algorithm) {
+    if (!handle || !handle->workspace) return NOT_INITIALIZED;  // cuBLAS would take memory of its own
+    if (turn_a < 0 || turn_a > 2 || turn_b < 0 || turn_b > 2 || m < 0 || n < 0 || k < 0 || count < 0)
+        return INVALID_VALUE;
+    int64_t rows_a = turn_a ? k : m, rows_b = turn_b ? n : k;
+    if (lda < (rows_a > 1 ? rows_a : 1) || ldb < (rows_b > 1 ? rows_b : 1) || ldc < (m > 1 ? m : 1))
+        return INVALID_VALUE;
+    if (!alpha || !beta || (m && n && count && (!c || (k && (!a || !b))))) return INVALID_VALUE;
+    if (count > 1 && !step_c) return INVALID_VALUE;  // the products would overlap
+    if (type_a != type_b || type_a != type_c || algorithm != -1) return NOT_SUPPORTED;
+    bool rounded = compute == COMPUTE_32F_FAST_TF32;
+    auto run = type_a == R_32F && (compute == COMPUTE_32F || rounded)   ? batched<float, float>
+               : type_a == R_64F && compute == COMPUTE_64F              ? batched<double, double>
+               : type_a == R_16F && compute == COMPUTE_32F              ? batched<half, float>
+                                                                        : nullptr;
+    if (!run) return NOT_SUPPORTED;
+    return run(turn_a, turn_b, m, n, k, alpha, a, lda, step_a, b, ldb, step_b, beta, c, ldc, step_c, count, rounded);
+}
+
 }  // namespace
 
 extern "C" {
@@ -127,29 +150,15 @@ int cublasGemmStridedBatchedEx_64(Handle* handle, int turn_a, int turn_b, int64_
                                   const void* alpha, const void* a, int type_a, int64_t lda, int64_t step_a,
                                   const void* b, int type_b, int64_t ldb, int64_t step_b, const void* beta, void* c,
                                   int type_c, int64_t ldc, int64_t step_c, int64_t count, int compute, int algorithm) {
-    if (!handle || !handle->workspace) return NOT_INITIALIZED;  // cuBLAS would take memory of its own
-    if (turn_a < 0 || turn_a > 2 || turn_b < 0 || turn_b > 2 || m < 0 || n < 0 || k < 0 || count < 0)
-        return INVALID_VALUE;
-    int64_t rows_a = turn_a ? k : m, rows_b = turn_b ? n : k;
-    if (lda < (rows_a > 1 ? rows_a : 1) || ldb < (rows_b > 1 ? rows_b : 1) || ldc < (m > 1 ? m : 1))
-        return INVALID_VALUE;
-    if (!alpha || !beta || (m && n && count && (!c || (k && (!a || !b))))) return INVALID_VALUE;
-    if (count > 1 && !step_c) return INVALID_VALUE;  // the products would overlap
-    if (type_a != type_b || type_a != type_c || algorithm != -1) return NOT_SUPPORTED;
-    bool rounded = compute == COMPUTE_32F_FAST_TF32;
-    auto run = type_a == R_32F && (compute == COMPUTE_32F || rounded)   ? batched<float, float>
-               : type_a == R_64F && compute == COMPUTE_64F              ? batched<double, double>
-               : type_a == R_16F && compute == COMPUTE_32F              ? batched<half, float>
-                                                                        : nullptr;
-    if (!run) return NOT_SUPPORTED;
-    return run(turn_a, turn_b, m, n, k, alpha, a, lda, step_a, b, ldb, step_b, beta, c, ldc, step_c, count, rounded);
+    return checked(handle, turn_a, turn_b, m, n, k, alpha, a, type_a, lda, step_a, b, type_b, ldb, step_b, beta, c,
+                   type_c, ldc, step_c, count, compute, algorithm);
 }
 
 int cublasGemmEx_64(Handle* handle, int turn_a, int turn_b, int64_t m, int64_t n, int64_t k, const void* alpha,
                     const void* a, int type_a, int64_t lda, const void* b, int type_b, int64_t ldb, const void* beta,
                     void* c, int type_c, int64_t ldc, int compute, int algorithm) {
-    return cublasGemmStridedBatchedEx_64(handle, turn_a, turn_b, m, n, k, alpha, a, type_a, lda, 0, b, type_b, ldb, 0,
-                                         beta, c, type_c, ldc, 0, 1, compute, algorithm);
+    return checked(handle, turn_a, turn_b, m, n, k, alpha, a, type_a, lda, 0, b, type_b, ldb, 0, beta, c, type_c, ldc,
+                   0, 1, compute, algorithm);
 }
 
 }  // extern "C"
