@@ -6,6 +6,7 @@ import itertools
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 import minigrad
 import minigrad.nn.functional as F
 from minigrad.kernels.convolution_shapes import Conv
-from minigrad.kernels.gpu import cudnn, settings
+from minigrad.kernels.gpu import columns, cudnn, settings
 from minigrad.kernels.gpu.cudnn import Problem
 from reference import strict_cudnn, strict_cupy
 from reference.strict_cudnn import PLANS, log, numerical_note
@@ -129,13 +130,18 @@ def test_columns_are_those_without_kernels(name, dtype):
 
 @needs_emulation
 @both_dtypes
-def test_blocks_larger_than_one_of_the_launch(dtype):
+def test_more_elements_than_a_block_has_threads(dtype, monkeypatch):
+    launched = []
+    over_elements = columns.over_elements
+    monkeypatch.setattr(columns, "over_elements", lambda *args: (launched.append(args[1]), over_elements(*args)))
+
     def program(dtype):
         x = numbers((2, 3, 40, 30), dtype)
-        columns = F.unfold(x, (3, 2), dilation=(2, 1), padding=(1, 1), stride=(3, 2))
-        return [columns, F.fold(columns * columns, (40, 30), (3, 2), dilation=(2, 1), padding=(1, 1), stride=(3, 2))]
+        blocks = F.unfold(x, (3, 2), dilation=(2, 1), padding=(1, 1), stride=(3, 2))
+        return [blocks, F.fold(blocks * blocks, (40, 30), (3, 2), dilation=(2, 1), padding=(1, 1), stride=(3, 2))]
 
     assert_kernels_change_nothing(program, dtype)
+    assert launched == ["unfold", "fold"]
 
 
 @needs_emulation
@@ -171,9 +177,9 @@ def test_channels_last_stays_channels_last(device, monkeypatch):
     plain = F.conv2d(x.detach().contiguous().requires_grad_(), w.detach().contiguous())
     assert plain.is_contiguous()
     close([out], [plain.cpu()], 1e-6)
-    mixed = F.conv2d(x.detach(), w.detach().contiguous())
-    assert mixed.is_contiguous(memory_format=minigrad.channels_last)
-    close([mixed], [plain.cpu()], 1e-6)
+    for mixed in (F.conv2d(x.detach(), w.detach().contiguous()), F.conv2d(x.detach().contiguous(), w.detach())):
+        assert mixed.is_contiguous(memory_format=minigrad.channels_last)
+        close([mixed], [plain.cpu()], 1e-6)
 
 
 @needs_emulation
@@ -309,6 +315,31 @@ def test_a_gpu_that_cudnn_does_not_take_is_asked_once(device, monkeypatch):
     assert not executed()
 
 
+@pytest.mark.parametrize("missing", ["cuda.pathfinder", "cublasLt", "cudnn", "libcudnn", None])
+def test_cudnn_is_there_if_all_its_parts_are(missing, monkeypatch):
+    loaded = []
+
+    def load_nvidia_dynamic_lib(name):
+        if name == missing or name == "cudnn":  # pathfinder may not know cuDNN that the system has
+            raise RuntimeError(name)
+        loaded.append(name)
+
+    def import_module(name):
+        if name == missing:
+            raise ImportError(name)
+        if name == "cuda.pathfinder":
+            return SimpleNamespace(load_nvidia_dynamic_lib=load_nvidia_dynamic_lib)
+        assert loaded == ["cublasLt"]
+        return SimpleNamespace(backend_version=backend_version, cudnnGraphNotSupportedError=Exception)
+
+    def backend_version():
+        if missing == "libcudnn":
+            raise RuntimeError("Unable to find symbol cudnnGetVersion")
+
+    monkeypatch.setattr(cudnn, "importlib", SimpleNamespace(import_module=import_module))
+    assert (cudnn._find() is None) == (missing is not None)
+
+
 @needs_emulation
 def test_work_goes_on_the_current_stream(device):
     streams = []
@@ -322,6 +353,7 @@ def test_work_goes_on_the_current_stream(device):
 @needs_emulation
 def test_no_two_threads_have_one_handle(device, monkeypatch):
     """Both stand in the middle of a convolution at once."""
+    convolve()
     both, handles = threading.Barrier(2, timeout=10), []
     run = cudnn.Plan.run
 
@@ -344,14 +376,16 @@ def test_no_two_threads_have_one_handle(device, monkeypatch):
 
 
 @needs_emulation
-def test_a_captured_convolution_is_done_again(device):
+@pytest.mark.parametrize("benchmark", [False, True])
+def test_a_captured_convolution_is_done_again(device, benchmark):
+    settings.cudnn_benchmark = benchmark  # nothing can be timed, though
     x, w = numbers((2, 3, 5, 5), "float32"), numbers((4, 3, 3, 3), "float32", 1)
-    F.conv2d(x, w)
     stream = device.cuda.Stream(non_blocking=True)
     with stream:
         stream.begin_capture()
         out = F.conv2d(x, w)
         graph = stream.end_capture()
+        assert executed() == [("conv_fprop", 1)]
         x.mul_(2)
         graph.launch()
     close([out], [F.conv2d(x.cpu(), w.cpu())], 2e-5)

@@ -10,9 +10,9 @@ The functions here give None where cuDNN is not there, is switched off or has no
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import math
-from collections import OrderedDict
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -58,7 +58,7 @@ def _compute(
     kind: str, first: Array, second: Array, x_shape: Shape, w_shape: Shape, how: Conv, shape: Shape
 ) -> Array | None:
     """The convolution `kind` of two arrays that fit together, or None."""
-    if not settings.cudnn_enabled or not takes(first, second, dtypes="efd") or not second.size:
+    if not settings.cudnn_enabled or not takes(first, second, dtypes="efd"):
         return None
     found = library()
     if found is None:
@@ -142,8 +142,9 @@ class Plan:
 
     def run(self, pointers: dict[int, int], context: Context, xp: ModuleType) -> None:
         """Start it on the current stream."""
-        context.module.set_stream(handle=context.handle, stream=xp.cuda.get_current_stream().ptr)
-        if not self.timed:
+        stream = xp.cuda.get_current_stream()
+        context.module.set_stream(handle=context.handle, stream=stream.ptr)
+        if not self.timed and not stream.is_capturing():
             self._take_fastest(pointers, context, xp)
         room = xp.empty(max(1, self.workspace), "uint8")
         if self.index is None:
@@ -224,28 +225,20 @@ def plan_graph(cudnn: ModuleType, problem: Problem, **where: Any) -> Any:
 
 
 class Context:
-    """A handle of cuDNN for one GPU, and the plans made with it, the latest used last; None where there is no plan."""
+    """A handle of cuDNN for one GPU, and the plans made with it."""
 
-    __slots__ = ("failures", "handle", "module", "plans")
+    __slots__ = ("failures", "handle", "module", "plan")
 
     def __init__(self, module: ModuleType, handle: int, failures: tuple[type[Exception], ...]) -> None:
         self.module, self.handle, self.failures = module, handle, failures
-        self.plans: OrderedDict[Problem, Plan | None] = OrderedDict()
+        self.plan = functools.lru_cache(maxsize=PLANS)(self._new_plan)
 
-    def plan(self, problem: Problem) -> Plan | None:
-        """The plan for a problem, made at its first use."""
-        if problem in self.plans:
-            self.plans.move_to_end(problem)
-            return self.plans[problem]
+    def _new_plan(self, problem: Problem) -> Plan | None:
+        """The plan for a problem; None, which is kept as well, if there is none."""
         try:
-            graph = plan_graph(self.module, problem, handle=self.handle)
-            plan = Plan(graph, timed=not problem.benchmark)
+            return Plan(plan_graph(self.module, problem, handle=self.handle), timed=not problem.benchmark)
         except self.failures:
-            plan = None
-        self.plans[problem] = plan
-        if len(self.plans) > PLANS:
-            self.plans.popitem(last=False)
-        return plan
+            return None
 
 
 class Library:
