@@ -11,7 +11,8 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.variable import Variable, unwrap, wrap
-from minigrad.backend import np
+from minigrad.backend import is_gpu_array, np
+from minigrad.kernels.gpu import cross_entropy as gpu
 from minigrad.kernels.sums import total
 from minigrad.ops.checks import need_float, refuse_gradient
 from minigrad.ops.compare import ne, where
@@ -120,6 +121,8 @@ off_target.derivative(
 def _nll(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-input[target], weighted and reduced."""
     need_float(input, "nll_loss_out_frame")
+    if gpu.fits(input, target, weight):
+        return gpu.nll_loss(input, target, weight, ignore_index, reduction)
     places, weights, share = samples_of(input, target, weight, ignore_index, reduction)
     return _reduced_by_weight(-input[places], weights, reduction, xp), (places, share)
 
@@ -127,6 +130,13 @@ def _nll(input, target, weight, ignore_index: int, reduction: str, *, xp):
 def _cross_entropy(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-log_softmax(input)[target], weighted and reduced."""
     need_float(input, "log_softmax_lastdim_kernel_impl")
+    if gpu.fits(input, target, weight):
+        return gpu.cross_entropy(input, target, weight, ignore_index, reduction)
+    return with_probabilities(input, target, weight, ignore_index, reduction, xp)
+
+
+def with_probabilities(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, xp: Any) -> Any:
+    """The same of arrays, and (the probabilities, and what `samples_of` gives of targets and slopes)."""
     axis = _axis(input)
     places, weights, share = samples_of(input, target, weight, ignore_index, reduction)
     p = input - input.max(axis=axis, keepdims=True)
@@ -146,6 +156,8 @@ cross_entropy_images = Op(_cross_entropy, node="NllLoss2DBackward0", cache=True)
 
 def _nll_rule(g, input, target, weight, ignore_index, reduction, cache):
     """-share at the true class, else 0."""
+    if is_gpu_array(cache):
+        return gpu.nll_loss_back(g, input.shape, target, weight, cache, ignore_index, reduction)
     if cache is None:
         places, _, share = samples_of(input, target, weight, ignore_index, reduction)
     else:
@@ -155,6 +167,8 @@ def _nll_rule(g, input, target, weight, ignore_index, reduction, cache):
 
 def _cross_entropy_rule(g, input, target, weight, ignore_index, reduction, cache):
     """share * (softmax(x) - one_hot(target))."""
+    if is_gpu_array(cache):
+        return gpu.cross_entropy_back(g, input, target, weight, cache, ignore_index, reduction)
     if cache is None:
         p = softmax(input, _axis(input))
         places, _, share = samples_of(input, target, weight, ignore_index, reduction)
@@ -246,7 +260,7 @@ def nll_loss(
     """-input[target] for `input` of log-probabilities (N, C, ...) and class numbers (N, ...): the mean, sum, or each.
 
     Samples are weighted by the `weight` of their class, and a mean divided by the sum of those; samples of the class
-    `ignore_index` are left out. IndexError for a class out of range.
+    `ignore_index` are left out. IndexError for a class out of range; on the GPU, where nobody waits to see, nan.
     """
     reduction = reduction_by(size_average, reduce, reduction)
     target = _checked_target(input, target, weight, "nll_loss_nd")

@@ -21,7 +21,7 @@ from minigrad.ops.join import joined
 from minigrad.ops.layers.softmax import softmax
 from minigrad.ops.linalg.affine import linear
 from minigrad.ops.linalg.matmul import mm
-from minigrad.ops.losses.classification import cross_entropy, cross_entropy_rows, off_target, samples_of
+from minigrad.ops.losses.classification import cross_entropy, off_target, samples_of, with_probabilities
 from minigrad.ops.reduce import sum_dim
 from minigrad.ops.shape import reshape, transpose, unsqueeze
 
@@ -154,7 +154,7 @@ def _of_chunk(x: Any, w: Any, b: Any, target: Any, weight: Any, ignore_index: in
     logits = product(x, w.T)
     if b is not None:
         logits += b
-    return cross_entropy_rows.forward(logits, target, weight, ignore_index, "none", xp=xp)
+    return with_probabilities(logits, target, weight, ignore_index, "none", xp)
 
 
 # -- single losses -----------------------------------------------------------------------------------------------------
