@@ -283,9 +283,11 @@ def empty(
     check_format("empty", memory_format)
     if memory_format is preserve_format:
         raise RuntimeError("unsupported memory format Preserve")
-    made = _filled("empty", size_of(sizes if size is None else (size,)), dtype, device, requires_grad, pin_memory)
+    made = _filled("empty", size_of(sizes if size is None else (size,)), dtype, device, requires_grad, False)
     if memory_format in RANKS:
         made.array = arranged(made.array, memory_format)
+    if pin_memory:
+        made.array = _pinned(made.array)
     return made
 
 

@@ -53,27 +53,37 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
 
 
 class _Capsule:
-    """A capsule as an object that gives it, as array libraries ask for."""
+    """A capsule as an object that gives it, as array libraries ask for.
+
+    Its kind of memory is read in DLPack's struct: there it follows the address, and in newer ones the version,
+    owner, deleter and flags before that.
+    """
 
     def __init__(self, capsule: Any) -> None:
-        self.capsule = capsule
+        python = ctypes.pythonapi
+        python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+        python.PyCapsule_GetPointer.restype = ctypes.c_void_p
+        python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+        name = python.PyCapsule_GetName(capsule)
+        if name not in (b"dltensor", b"dltensor_versioned"):
+            raise _invalid(f"a capsule named {name!r}")
+        self.capsule, self.old = capsule, name == b"dltensor"
+        address = python.PyCapsule_GetPointer(capsule, name) + (8 if self.old else 40)
+        self.kind, self.number = (ctypes.c_int32 * 2).from_address(address)
 
     def __dlpack__(self, **options: Any) -> Any:
         return self.capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Read in DLPack's struct: after the address, and before that in newer ones version, owner, deleter, flags."""
-        name = ctypes.pythonapi.PyCapsule_GetName
-        start = ctypes.pythonapi.PyCapsule_GetPointer
-        name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-        start.restype, start.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-        called = name(self.capsule)
-        if called not in (b"dltensor", b"dltensor_versioned"):
-            raise _invalid(f"a capsule named {called!r}")
-        kind, number = (ctypes.c_int32 * 2).from_address(
-            start(self.capsule, called) + 8 + 32 * (called == b"dltensor_versioned")
-        )
-        return kind, number
+        return self.kind, self.number
+
+
+class _Writable:
+    """The memory of an array that may be written to, though NumPy does not know: old capsules do not say."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array  # which keeps the memory
+        self.__array_interface__ = {**array.__array_interface__, "data": (backend.address(array), False)}
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
@@ -87,6 +97,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         ext_tensor = _Capsule(ext_tensor)
     on_gpu = ext_tensor.__dlpack_device__()[0] == CUDA
     array = (backend.gpu_module() if on_gpu else np).from_dlpack(ext_tensor)
+    if isinstance(ext_tensor, _Capsule) and ext_tensor.old and not on_gpu:
+        array = np.asarray(_Writable(array))
     target = backend.device_of(array) if device is None else backend.canonical(device)
     if target != backend.device_of(array):
         if copy is False:
