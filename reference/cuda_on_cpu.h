@@ -3,7 +3,9 @@
 // and backwards in turn, so what a missing barrier leaves to chance comes out wrong. Errors: a barrier that not all
 // threads reach, a shuffle that not all lanes reach.
 #pragma once
+#undef _FORTIFY_SOURCE  // its longjmp refuses to change stacks
 #include <math.h>  // in C++ with functions of float beside those of double, as in CUDA
+#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <ucontext.h>
@@ -35,7 +37,9 @@ namespace emulated {
 enum State { READY, AT_BARRIER, AT_SHUFFLE, DONE };
 
 struct Fiber {
-    ucontext_t context;
+    ucontext_t context;  // with which it begins, once; then it is a place to jump to, which needs no system call
+    jmp_buf place;
+    bool begun = false;
     dim3 index;
     State state;
 };
@@ -44,23 +48,31 @@ static const size_t STACK = 1 << 16;
 static std::vector<Fiber> fibers;
 static std::unique_ptr<char[]> stacks;
 static size_t stacks_for = 0;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static Fiber* current = nullptr;
 static void (*body)(void*);
 static void* closure;
 static uint64_t exchanged[1024];
 
-static void enter() {
-    body(closure);
-    current->state = DONE;
-    swapcontext(&current->context, &scheduler);
+inline void wait(State state) {
+    current->state = state;
+    if (!_setjmp(current->place)) _longjmp(scheduler, 1);
 }
 
-inline void wait(State state) {
-    Fiber* self = current;
-    self->state = state;
-    swapcontext(&self->context, &scheduler);
-    threadIdx = self->index;
+static void enter() {
+    for (;;) {  // a thread of one block after the other
+        body(closure);
+        wait(DONE);
+    }
+}
+
+__attribute__((noinline)) static void resume(Fiber* fiber) {
+    if (_setjmp(scheduler)) return;
+    current = fiber;
+    threadIdx = fiber->index;
+    if (fiber->begun) _longjmp(fiber->place, 1);
+    fiber->begun = true;
+    setcontext(&fiber->context);
 }
 
 inline unsigned rank() {
@@ -105,32 +117,33 @@ inline int run_block(bool plain) {
                 }
         return 0;
     }
-    if (stacks_for < n) stacks.reset(new char[n * STACK]), stacks_for = n;
+    if (stacks_for < n) stacks.reset(new char[n * STACK]), stacks_for = n, fibers.clear();
     fibers.resize(n);
     for (unsigned z = 0; z < blockDim.z; z++)
         for (unsigned y = 0; y < blockDim.y; y++)
             for (unsigned x = 0; x < blockDim.x; x++, i++) {
                 Fiber& fiber = fibers[i];
+                fiber.index = {x, y, z};
+                fiber.state = READY;
+                if (fiber.begun) continue;
                 getcontext(&fiber.context);
                 fiber.context.uc_stack.ss_sp = stacks.get() + i * STACK;
                 fiber.context.uc_stack.ss_size = STACK;
                 fiber.context.uc_link = nullptr;
-                fiber.index = {x, y, z};
-                fiber.state = READY;
                 makecontext(&fiber.context, enter, 0);
             }
     for (bool backwards = false;; backwards = !backwards) {
         for (size_t k = 0; k < n; k++) {
             Fiber& fiber = fibers[backwards ? n - 1 - k : k];
-            if (fiber.state != READY) continue;
-            current = &fiber;
-            threadIdx = fiber.index;
-            swapcontext(&scheduler, &fiber.context);
+            if (fiber.state == READY) resume(&fiber);
         }
         if (!release()) break;
     }
     for (auto& fiber : fibers)
-        if (fiber.state != DONE) return 1;
+        if (fiber.state != DONE) {
+            fibers.clear();  // they stand in the middle of this block
+            return 1;
+        }
     return 0;
 }
 
