@@ -17,6 +17,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minigrad.backend import np
+from minigrad.kernels.gpu import recurrent as gpu
+from minigrad.kernels.gpu.launch import flat, takes
 from minigrad.kernels.products import add_product, product, unsplit, write_product
 from minigrad.kernels.sums import total
 from minigrad.kernels.threads import held, over
@@ -65,7 +67,7 @@ class Weights(NamedTuple):
 class Trace(NamedTuple):
     """What the derivative needs of a run, for the rows of all steps."""
 
-    gates: Array  # (G, rows, H), after their nonlinearity
+    gates: Array  # (G, rows, H), after their nonlinearity; on the GPU (rows, G*H)
     h: Array  # (rows, P), before the step
     more: tuple[Array, ...]
 
@@ -73,12 +75,14 @@ class Trace(NamedTuple):
 def run(operands: Any, layer: Layer, xp: Any) -> tuple[list[Array], Trace]:
     """[outputs (rows, P), last h (N, P), for LSTM last c (N, H)] and what the derivative needs."""
     x, state, w = layer.split(operands)
-    g = GATES[layer.cell]
+    g, state = GATES[layer.cell], [part.copy() for part in state]
+    out = xp.empty((len(x), state[0].shape[1]), x.dtype)
+    if takes(x) and w.hr is None:
+        gates = gpu.from_input(x, w, layer)
+        return [out, *state], Trace(*gpu.FORWARD[layer.cell](out, gates, state, w, layer, xp))
     gates = _from_input(x, _by_gate(w.ih, g).swapaxes(1, 2), xp)
     if layer.bias:
         gates += _by_gate(w.bias_ih if layer.cell == "GRU" else w.bias_ih + w.bias_hh, g)[:, None]
-    state = [part.copy() for part in state]
-    out = xp.empty((len(x), state[0].shape[1]), x.dtype)
     with held:
         trace = _FORWARD[layer.cell](out, gates, state, w, layer, xp)
     return [out, *state], trace
@@ -91,8 +95,12 @@ def run_back(
     x, state, w = layer.split(operands)
     g_out, *g_state = grads
     state = [xp.zeros_like(part) if g is None else g.copy() for g, part in zip(g_state, state, strict=True)]
-    with held:
-        from_x, from_h, g_hr = _BACK[layer.cell](g_out, state, w, layer, trace, xp)
+    if trace.gates.ndim == 2:
+        state = [flat(part) for part in state]
+        from_x, from_h, g_hr = gpu.BACK[layer.cell](g_out, state, w, layer, trace, xp)
+    else:
+        with held:
+            from_x, from_h, g_hr = _BACK[layer.cell](g_out, state, w, layer, trace, xp)
     need_x, need_ih, need_hh = needs[0], *needs[1 + len(state) :][:2]
     gradients = [
         product(from_x, w.ih) if need_x else None,
