@@ -159,9 +159,10 @@ def test_gradients_as_they_come(name: str) -> None:
 def test_parameters_may_share_memory_with_each_other_and_with_gradients() -> None:
     with strict_cupy.install():
         gpu, cpu = (Run("SGD", device, [(8,), (8,), (4,)], momentum=0.9) for device in ("cuda", "cpu"))
-        for change in ("nothing", "parameters", "nothing", "gradient"):
+        for change in ("nothing", "parameters", "nothing", "gradient", "nothing"):
             for run in (gpu, cpu):
                 a, b, c = run.params
+                shared = a.data_ptr() + 8
                 if change == "parameters":
                     c.data = a.data[2:6]
                 if change == "gradient":
@@ -170,7 +171,9 @@ def test_parameters_may_share_memory_with_each_other_and_with_gradients() -> Non
                     p.grad = run.drawn(tuple(p.shape), "float32")
                 if change == "gradient":
                     b.grad = a.data
-                run.optimizer.step()
+                with launches_counted() as launched:
+                    run.optimizer.step()
+                assert bool(launched) == (change == "nothing" and run is gpu and c.data_ptr() != shared)
             assert_same(gpu, cpu)
 
 
@@ -389,6 +392,8 @@ def test_gradients_that_share_memory_are_clipped_one_after_the_other() -> None:
     with strict_cupy.install():
         a, b = (minigrad.zeros(4, device="cuda", requires_grad=True) for _ in range(2))
         a.grad = b.grad = minigrad.full((4,), 3.0, device="cuda")
-        minigrad.nn.utils.clip_grad_norm_([a, b], 2.0)
+        with launches_counted() as launched:
+            minigrad.nn.utils.clip_grad_norm_([a, b], 2.0)
+        assert "shorten" not in launched
         total = (8 * 9.0) ** 0.5
         np.testing.assert_allclose(a.grad.tolist(), 3 * (2 / total) ** 2, rtol=1e-5)

@@ -132,7 +132,7 @@ def set_rate(group: dict[str, Any], value: Any) -> None:
     """Set a group's learning rate; a tensor is filled in place, so whoever holds it sees the change."""
     rate = group["lr"]
     if isinstance(rate, Variable):
-        rate.array.fill(value.array.reshape(()) if isinstance(value, Variable) else float(value))
+        rate.array[...] = value.array.reshape(()) if isinstance(value, Variable) else float(value)
         rate.counter[0] += 1  # type: ignore[index]
     else:
         group["lr"] = value
