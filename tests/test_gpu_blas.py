@@ -87,7 +87,8 @@ VIEWS = {
     "heads": (True, lambda make, front, r, c: heads(make(r, *front, c))),
     "every other": (False, lambda make, front, r, c: make(*front, r, 2 * c)[..., ::2]),
     "backwards": (False, lambda make, front, r, c: make(*front, r, c)[..., ::-1, :]),
-    "repeated": (False, lambda make, front, r, c: repeated(make(*front, 1, c), (*front, r, c))),
+    "one row": (False, lambda make, front, r, c: repeated(make(*front, 1, c), (*front, r, c))),
+    "one column": (False, lambda make, front, r, c: repeated(make(*front, r, 1), (*front, r, c))),
 }
 FRONTS = [
     ((), ()),
@@ -135,7 +136,9 @@ def test_stacks_that_are_no_one_distance_apart_are_copied(cp, calls, dtype):
     a = draw(cp, (2, 4, 4, 3), dtype)[:, ::2]
     b = draw(cp, (2, 2, 3, 5), dtype, 1)
     check(blas.matmul(a, b), a, b, dtype)
-    assert [call.count for call in calls] == [6, 4]
+    backwards = a[:, 0][::-1]
+    check(blas.matmul(backwards, b[:, 0]), backwards, b[:, 0], dtype)
+    assert [call.count for call in calls] == [6, 4, 2]
     assert calls[1].b == b.data.ptr
 
 
@@ -212,6 +215,10 @@ def test_results_are_written_or_added_in_place(cp, calls, dtype):
             assert blas.matmul(a, b, out, add) is out
             np.testing.assert_allclose(whole.get(), expected, rtol=RTOL[dtype], atol=4 * RTOL[dtype])
             assert (calls[-1].out == out.data.ptr) == direct
+    for stack in (a, a[:, ::-1]):  # one matrix for all, and places with gaps between
+        whole = cp.zeros((2, 5, 5), dtype)
+        check(blas.matmul(stack, b[0], whole[:, :4]), stack, b[0], dtype)
+        assert not whole[:, 4].any()
 
 
 def test_places_that_do_not_fit(cp):
@@ -252,7 +259,7 @@ def test_recurrent_steps_add_to_the_gates(calls):
     lstm = minigrad.nn.LSTM(3, 4).cuda()
     lstm(numbers((5, 2, 3), "float32"))
     steps = [call for call in calls if ctypes.c_float.from_address(call.beta).value == 1]
-    assert [call.count for call in steps] == [4] * 5  # gates
+    assert [(call.count, call.m, call.n) for call in steps] == [(1, 2, 16)] * 5  # all gates at once
 
 
 # -- precision ---------------------------------------------------------------------------------------------------------
@@ -285,7 +292,7 @@ def test_halves_are_rounded_once(cp):
 # -- the library -------------------------------------------------------------------------------------------------------
 
 
-def test_each_thread_and_stream_has_a_handle_of_its_own(cp, library, monkeypatch):
+def test_each_thread_has_a_handle_and_each_stream_a_workspace(cp, library, monkeypatch):
     monkeypatch.setattr(library, "handles", {})
     x, streams = cp.ones((2, 2)), [cp.cuda.Stream(non_blocking=True) for _ in range(2)]
 
@@ -298,9 +305,10 @@ def test_each_thread_and_stream_has_a_handle_of_its_own(cp, library, monkeypatch
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert len({handle.address for handle in library.handles.values()}) == len(library.handles) == 4
-    assert {stream for _, _, stream in library.handles} == {stream.ptr for stream in streams}
-    assert all(handle.workspace.nbytes >= 4 << 20 for handle in library.handles.values())
+    assert len({handle.address for handle in library.handles.values()}) == len(library.handles) == 2
+    for handle in library.handles.values():
+        assert handle.workspaces.keys() == {stream.ptr for stream in streams}
+        assert all(workspace.nbytes >= 4 << 20 for workspace in handle.workspaces.values())
 
 
 def test_a_captured_product_is_done_again(cp, library):

@@ -11,7 +11,10 @@ from minigrad.nn import functional as F
 from reference import strict_cupy
 from tests.gpu import needs_emulation
 
-pytestmark = needs_emulation
+pytestmark = [
+    needs_emulation,
+    pytest.mark.filterwarnings("ignore:This instance was constructed with capturable=True"),  # torch's, of eager steps
+]
 
 
 @pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])

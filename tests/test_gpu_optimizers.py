@@ -21,7 +21,10 @@ from minigrad.optim.checks import check_capture
 from reference import strict_cupy, strict_kernels
 from tests.gpu import needs_emulation
 
-pytestmark = needs_emulation
+pytestmark = [
+    needs_emulation,
+    pytest.mark.filterwarnings("ignore:This instance was constructed with capturable=True"),  # torch's, of eager steps
+]
 
 MANY = [(3,), (kernels.CHUNK + 5,), (7, 9), (), (2 * kernels.CHUNK,), (0,), *[(5,)] * kernels.MOST]
 CAPTURABLE = ["Adam", "AdamW", "Adamax", "Adadelta", "RMSprop", "Rprop", "NAdam", "RAdam", "ASGD"]

@@ -14,7 +14,9 @@ from minigrad.autograd.mode import enable_grad
 from minigrad.autograd.trace import caller
 from minigrad.autograd.variable import Variable, wrap
 from minigrad.backend import Array, np
+from minigrad.cuda.graphs import is_current_stream_capturing
 from minigrad.kernels.gpu.optimizers import clear
+from minigrad.optim.checks import check_capture
 from minigrad.optim.differentiable import update_recorded
 from minigrad.optim.flat import FEW, Plan, update_joined
 from minigrad.optim.fused_gpu import Plan as GpuPlan
@@ -103,6 +105,8 @@ class Optimizer(OptimizerHooks):
             on_gpu = bool(params) and not isinstance(params[0].array, np.ndarray)
             if group.get("capturable") and any(self._is_on_host(p) for p in params):
                 raise AssertionError(f"If capturable=True, {self.on_device} must be on supported devices: ['cuda'].")
+            if on_gpu and "capturable" in group:
+                check_capture(self, is_current_stream_capturing())
             if self.defaults.get("differentiable"):
                 for p in params:
                     update_recorded(self, p, group)

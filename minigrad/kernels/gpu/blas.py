@@ -33,15 +33,19 @@ _DEFAULT = -1  # the cublasGemmAlgo_t by which cuBLAS chooses
 # -- the library -------------------------------------------------------------------------------------------------------
 
 
-class Handle(NamedTuple):
-    """A cuBLAS context, bound to a stream, and the memory that it works in, kept alive."""
+class Handle:
+    """A cuBLAS context, the stream that it is bound to, and for each stream it was bound to the memory it works in."""
 
-    address: int
-    workspace: Array
+    __slots__ = ("address", "stream", "workspaces")
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+        self.stream: int | None = None
+        self.workspaces: dict[int, Array] = {}
 
 
 class Library:
-    """The functions of a libcublas that are used, and a handle for each thread, device and stream."""
+    """The functions of a libcublas that are used, and a handle for each thread and device."""
 
     def __init__(self, path: str) -> None:
         library = ctypes.CDLL(path)
@@ -56,27 +60,35 @@ class Library:
         self.gemm_batched = _declared(
             library.cublasGemmStridedBatchedEx_64, *begin, *many, *many, pointer, *many, long, code, code
         )
-        self.handles: dict[tuple[int, int, int], Handle] = {}
+        self.handles: dict[tuple[int, int], Handle] = {}
 
     def handle(self, xp: ModuleType) -> int:
-        """This thread's handle for the current device and stream."""
-        where = get_ident(), xp.cuda.get_device_id(), xp.cuda.get_current_stream().ptr
-        found = self.handles.get(where)
-        if found is None:
-            found = self.handles[where] = self._new_handle(where[1], where[2], xp)
-        return found.address
+        """This thread's handle for the current device, bound to the current stream."""
+        where = get_ident(), xp.cuda.get_device_id()
+        handle = self.handles.get(where)
+        if handle is None:
+            address = ctypes.c_void_p()
+            self.check(self._create(ctypes.byref(address)), "cublasCreate(handle)")
+            handle = self.handles[where] = Handle(address.value or 0)
+        stream = xp.cuda.get_current_stream().ptr
+        if handle.stream != stream:
+            self._bind(handle, where[1], stream, xp)
+        return handle.address
 
-    def _new_handle(self, device: int, stream: int, xp: ModuleType) -> Handle:
-        """With a workspace of the size that NVIDIA recommends; without one cuBLAS would allocate during a capture."""
-        address = ctypes.c_void_p()
-        self.check(self._create(ctypes.byref(address)), "cublasCreate(handle)")
-        self.check(self._set_stream(address, stream), "cublasSetStream(handle, stream)")  # it drops the workspace
-        size = (32 if xp.cuda.runtime.getDeviceProperties(device)["major"] >= 9 else 4) << 20
-        workspace = xp.empty(size, "uint8")
-        self.check(
-            self._set_workspace(address, workspace.data.ptr, size), "cublasSetWorkspace(handle, workspace, size)"
-        )
-        return Handle(address.value or 0, workspace)
+    def _bind(self, handle: Handle, device: int, stream: int, xp: ModuleType) -> None:
+        """Let a handle work on a stream, in a workspace of the size that NVIDIA recommends.
+
+        Without one of ours cuBLAS would allocate in the middle of a capture. A stream's is kept: a captured graph knows
+        its address.
+        """
+        workspace = handle.workspaces.get(stream)
+        if workspace is None:
+            size = (32 if xp.cuda.runtime.getDeviceProperties(device)["major"] >= 9 else 4) << 20
+            workspace = handle.workspaces[stream] = xp.empty(size, "uint8")
+        self.check(self._set_stream(handle.address, stream), "cublasSetStream(handle, stream)")  # drops the workspace
+        status = self._set_workspace(handle.address, workspace.data.ptr, workspace.nbytes)
+        self.check(status, "cublasSetWorkspace(handle, workspace, size)")
+        handle.stream = stream
 
     def check(self, status: int, call: str) -> None:
         """RuntimeError, in torch's words, unless the status of a call says success."""
@@ -159,7 +171,7 @@ def _plan(
         return Plan(shape, (count, m, n, k), None, None, None)
     first, second = _layout(a, a_strides, front, itemsize), _layout(b, b_strides, front, itemsize)
     result = Layout(False, n, m * n) if out_strides is None else _layout(shape, out_strides, front, itemsize)
-    if result is not None and (result.turned or (count > 1 and not result.step)):
+    if result is not None and result.turned:
         result = None
     if first and second and result and not first.turned and second.step == 0:
         in_line = first.step == m * first.lead, result.step == m * result.lead
