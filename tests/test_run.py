@@ -14,7 +14,7 @@ import pytest
 import minigrad
 from minigrad.cli import main
 from minigrad.compat.imports import as_torch
-from tests.lockstep import same
+from tests.lockstep import attempt, same
 
 torch_before = sys.modules["torch"]
 
@@ -245,6 +245,32 @@ def test_switches_are_accepted_and_remembered():
         return seen, T.pi, T.e, T.inf, T.newaxis, T.get_num_threads() >= 1
 
     same(program)
+
+
+def test_the_precision_of_products_has_two_names():
+    def program(T):
+        matmul, seen = T.backends.cuda.matmul, [T.backends.cuda.matmul.allow_tf32]
+        for precision in ("high", "medium", "highest", "low"):
+            seen += [attempt(lambda p=precision: T.set_float32_matmul_precision(p)), matmul.allow_tf32]
+            seen += [T.get_float32_matmul_precision(), matmul.fp32_precision == "tf32"]
+        for allowed in (True, 1, False):
+            seen += [attempt(lambda a=allowed: setattr(matmul, "allow_tf32", a)), matmul.allow_tf32]
+            seen += [T.get_float32_matmul_precision(), matmul.fp32_precision == "tf32"]
+        return [*seen, attempt(lambda: T.set_float32_matmul_precision(1))]
+
+    same(program)
+
+
+def test_the_newer_name_of_the_precision_of_products():
+    matmul = minigrad.backends.cuda.matmul
+    try:
+        matmul.fp32_precision = "tf32"
+        assert matmul.allow_tf32
+        with pytest.raises(RuntimeError, match="Unknown precision: half"):
+            matmul.fp32_precision = "half"
+    finally:
+        matmul.fp32_precision = "ieee"
+    assert (matmul.fp32_precision, matmul.allow_tf32) == ("ieee", False)
 
 
 @pytest.mark.parametrize("threads", [0, "two"])
