@@ -116,10 +116,10 @@ extern "C" __global__ void sum_of_parts(const real* __restrict__ sums, real* out
 
 // -- channels ---------------------------------------------------------------------------------------------------------
 
-// Unit u is `planes` pieces of `size` numbers, `apart` from one another, the first at u * size: a channel of a batch, or
-// a group of channels of one sample. Each of `parts` blocks takes `length` of its numbers; from one number of a thread to
-// the next are `whole` pieces and `rest` numbers. A unit has `per` weights, of `weights` in all, each for `span` numbers
-// of a piece.
+// Unit u is `planes` pieces of `size` numbers, `apart` from one another, the first at u * size: a channel of a batch,
+// or a group of channels of one sample. Each of `parts` blocks takes `length` of its numbers; from one number of a
+// thread to the next are `whole` pieces and `rest` numbers. A unit has `per` weights, of `weights` in all, each for
+// `span` numbers of a piece.
 struct Layout {
     long long units, planes, size, apart, parts, length, whole, rest, per, span, weights;
 };
@@ -129,7 +129,8 @@ struct Layout {
 // use(at, plane, j) for each number of this thread: where it is, and which piece and which of its numbers that is.
 template <typename Use>
 __device__ inline void over_part(const Layout& layout, long long u, long long part, Use use) {
-    long long first = part * layout.length + threadIdx.x, last = min(layout.planes * layout.size, (part + 1) * layout.length);
+    long long first = part * layout.length + threadIdx.x, n = layout.planes * layout.size;
+    long long last = min(n, (part + 1) * layout.length);
     long long times = first < last ? (last - first + THREADS - 1) / THREADS : 0;
     long long plane = first / layout.size, j = first - plane * layout.size;
     long long at = u * layout.size + plane * layout.apart + j;
@@ -150,7 +151,7 @@ __device__ inline long long first_weight(const Layout& layout, long long u) { re
 
 // The weight of number j of a piece.
 __device__ inline long long weight_of(const Layout& layout, long long first, long long j) {
-    return layout.per == 1 ? first : first + (unsigned)j / (unsigned)layout.span;
+    return first + (unsigned)j / (unsigned)layout.span;
 }
 
 // The mean of each part and the sum of squares around it: sums (2, parts, units). (Welford 1962 for the numbers of a
@@ -171,8 +172,8 @@ extern "C" __global__ void channel_moments(const real* __restrict__ x, real* sum
     }
 }
 
-// (x - mean) * rstd * weight + bias. The moments are those that `sums` hold by parts: then they are kept, and the running
-// ones move towards them. Without `sums` they are the running ones.
+// (x - mean) * rstd * weight + bias. The moments are those that `sums` hold by parts: then they are kept, and the
+// running ones move towards them. Without `sums` they are the running ones.
 extern "C" __global__ void normalize_channels(const real* __restrict__ x, const real* __restrict__ weight,
                                               const real* __restrict__ bias, const real* __restrict__ sums,
                                               real* moments, real* running_mean, real* running_var,
@@ -201,16 +202,23 @@ extern "C" __global__ void normalize_channels(const real* __restrict__ x, const 
             mean = running_mean[u], var = running_var[u];
         }
         real rstd = 1 / sqrt(var + (real)eps);
-        over_part(layout, u, part, [&](long long at, long long, long long j) {
-            long long w = weight_of(layout, first, j);
-            out[at] = (x[at] - mean) * (weight ? rstd * weight[w] : rstd) + (bias ? bias[w] : (real)0);
-        });
+        if (layout.per == 1) {
+            real scale = weight ? rstd * weight[first] : rstd, shift = bias ? bias[first] : (real)0;
+            over_part(layout, u, part, [&](long long at, long long, long long) {
+                out[at] = (x[at] - mean) * scale + shift;
+            });
+        } else {
+            over_part(layout, u, part, [&](long long at, long long, long long j) {
+                long long w = weight_of(layout, first, j);
+                out[at] = (x[at] - mean) * (weight ? rstd * weight[w] : rstd) + (bias ? bias[w] : (real)0);
+            });
+        }
     }
 }
 
 // sum(g y) and sum(g) over each part, y = (x - mean) * rstd, with g times its weight where there are weights: sums
-// (2, parts, units). `rstd` is a variance where the moments are `learnt`. They are those of the unit; or, with `groups`,
-// those of the group of the channel u in each sample.
+// (2, parts, units). `rstd` is a variance where the moments are `learnt`. They are those of the unit; or, with
+// `groups`, those of the group of the channel u in each sample.
 extern "C" __global__ void channel_sums(const real* __restrict__ g, const real* __restrict__ x,
                                         const real* __restrict__ weight, const real* __restrict__ means,
                                         const real* __restrict__ rstds, real* sums, Layout layout, long long groups,
@@ -219,12 +227,20 @@ extern "C" __global__ void channel_sums(const real* __restrict__ g, const real* 
         long long u = b % layout.units, part = b / layout.units, first = first_weight(layout, u);
         long long row = groups ? u / (layout.units / groups) : u;
         real mean = means[row], rstd = learnt ? 1 / sqrt(rstds[row] + (real)eps) : rstds[row], along = 0, total = 0;
-        over_part(layout, u, part, [&](long long at, long long plane, long long j) {
-            if (groups) mean = means[plane * groups + row], rstd = rstds[plane * groups + row];
-            real slope = weight ? g[at] * weight[weight_of(layout, first, j)] : g[at];
-            along += slope * ((x[at] - mean) * rstd);
-            total += slope;
-        });
+        auto add = [&](real slope, real y) { along += slope * y, total += slope; };
+        if (groups) {
+            over_part(layout, u, part, [&](long long at, long long plane, long long) {
+                add(g[at], (x[at] - means[plane * groups + row]) * rstds[plane * groups + row]);
+            });
+        } else if (weight) {
+            over_part(layout, u, part, [&](long long at, long long, long long j) {
+                add(g[at] * weight[weight_of(layout, first, j)], (x[at] - mean) * rstd);
+            });
+        } else {
+            over_part(layout, u, part, [&](long long at, long long, long long) {
+                add(g[at], (x[at] - mean) * rstd);
+            });
+        }
         along = block_sum(along), total = block_sum(total);
         if (threadIdx.x == 0) sums[b] = along, sums[layout.units * layout.parts + b] = total;
     }
@@ -251,12 +267,22 @@ extern "C" __global__ void normalize_channels_back(const real* __restrict__ g, c
             }
         }
         if (!g_input) continue;
-        real n = (real)(layout.planes * layout.size), factor = weight && !weighted ? weight[first] : (real)1;
+        real n = (real)(layout.planes * layout.size), scale = weight ? weight[first] : (real)1;
+        real factor = weighted ? (real)1 : scale;
         along = along * factor / n * rstd, total = total * factor / n;
-        over_part(layout, u, part, [&](long long at, long long, long long j) {
-            real slope = weight ? g[at] * weight[weight_of(layout, first, j)] : g[at];
-            if (!learnt) slope -= total + (x[at] - mean) * along;
-            g_input[at] = slope * rstd;
-        });
+        if (learnt) {
+            over_part(layout, u, part, [&](long long at, long long, long long) {
+                g_input[at] = g[at] * (scale * rstd);
+            });
+        } else if (layout.per == 1) {
+            over_part(layout, u, part, [&](long long at, long long, long long) {
+                g_input[at] = (g[at] * scale - total - (x[at] - mean) * along) * rstd;
+            });
+        } else {
+            over_part(layout, u, part, [&](long long at, long long, long long j) {
+                real slope = weight ? g[at] * weight[weight_of(layout, first, j)] : g[at];
+                g_input[at] = (slope - total - (x[at] - mean) * along) * rstd;
+            });
+        }
     }
 }
