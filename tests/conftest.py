@@ -63,6 +63,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[skipped_for_want_of_a_gpu] = (len(for_gpu), reason)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Any:
+    if not item.get_closest_marker("gpu"):
+        return (yield)
+    from minigrad.kernels.gpu import settings as switches
+
+    before, switches.cudnn_tf32 = switches.cudnn_tf32, False  # torch's default, whose numbers have three digits
+    try:
+        return (yield)
+    finally:
+        switches.cudnn_tf32 = before
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):  # one of several processes (`-n`): the first one sums up
         session.config.workeroutput["gpu"] = session.config.stash.get(skipped_for_want_of_a_gpu, None)

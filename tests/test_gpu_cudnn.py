@@ -154,6 +154,32 @@ def test_nothing_to_convolve_is_not_cudnns(device):
     assert not executed()
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("benchmark", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_on_a_gpu(name, dtype, benchmark):
+    if not minigrad.backends.cudnn.is_available():
+        pytest.skip("cuDNN with its frontend for Python is not installed")
+    x_shape, w_shape, stride, padding, dilation, groups = CONFIGURATIONS[name]
+    x, w, bias = (numbers(s, dtype, seed) for seed, s in enumerate((x_shape, w_shape, w_shape[:1])))
+    settings.cudnn_benchmark = benchmark
+
+    def conv(x, w, bias):
+        return CONV[x.ndim](x, w, bias, stride, padding, dilation, groups)
+
+    expected = derivatives(conv, x.cpu(), w.cpu(), bias.cpu())
+    rtol = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-11}[dtype]  # its transforms round more than sums do
+    close(derivatives(conv, x.detach(), w.detach(), bias.detach()), expected, rtol)
+    last = x.detach().transpose(1, -1).contiguous().transpose(1, -1)
+    close(derivatives(conv, last, w.detach(), bias.detach()), expected, rtol)
+    if dtype == "float32":
+        settings.cudnn_tf32 = True
+        close(derivatives(conv, x.detach(), w.detach(), bias.detach()), expected, 2e-2)
+    plans = [context.plan.cache_info() for context in cudnn.library().contexts[0]]
+    assert any(info.hits and info.misses for info in plans)
+
+
 # -- layout ------------------------------------------------------------------------------------------------------------
 
 
