@@ -67,11 +67,7 @@ class Generator(Words):
         On the CPU only its low 32 bits matter to the stream, as in torch. Errors: RuntimeError if it is no integer,
         ValueError if it is outside that range.
         """
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-            raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}")
-        if not -(2**63) <= seed < 2**64:
-            raise ValueError(f"Overflow when unpacking long long\nmanual_seed: {seed} is outside [-2**63, 2**64 - 1]")
-        self.reseed(int(seed) % 2**64)
+        self.reseed(checked_seed(seed))
         return self
 
     def seed(self) -> int:
@@ -112,6 +108,15 @@ class Generator(Words):
         raise RuntimeError("CPU Generator does not use offset")
 
 
+def checked_seed(seed: Any) -> int:
+    """The seed, 0 <= seed < 2**64; the errors of `Generator.manual_seed`."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}")
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"Overflow when unpacking long long\nmanual_seed: {seed} is outside [-2**63, 2**64 - 1]")
+    return int(seed) % 2**64
+
+
 class CpuGenerator(MT19937, Generator):
     """torch's CPU stream."""
 
@@ -135,7 +140,7 @@ class GpuGenerator(Philox, Generator):
 
     def __init__(self, device: Any = "cuda") -> None:
         super().__init__(DEFAULT_SEED)
-        self.device, self.captured = backend.device(device), None
+        self.device, self.captured = backend.canonical(device), None
 
     def reseed(self, seed: int) -> None:
         """Start the stream of `seed`. RuntimeError in a recording, unless it is the seed already."""
@@ -149,7 +154,7 @@ class GpuGenerator(Philox, Generator):
 
     def state(self) -> np.ndarray:
         """Seed and offset, 8 bytes each."""
-        self._refuse_capture("get_state")
+        self._refuse_capture("current_seed")
         return np.array([self.origin, self.offset], "<u8").view(np.uint8)
 
     def load_state(self, data: np.ndarray) -> None:
@@ -237,9 +242,10 @@ class GpuGenerators(Sequence[GpuGenerator]):
 
     def manual_seed_all(self, seed: int) -> None:
         """Start all of them from `seed`, also those that are not made yet."""
+        seed = checked_seed(seed)
         for generator in self.made.values():
-            generator.manual_seed(seed)
-        self.seed_to_come = seed % 2**64
+            generator.reseed(seed)
+        self.seed_to_come = seed
 
     def places(self) -> dict[int, tuple[int, int]]:
         """(seed, offset) of those that are made."""
@@ -260,6 +266,8 @@ default_generators = GpuGenerators()
 
 def generator_for(array: backend.Array, generator: Any = None) -> Any:
     """What draws for an array: `generator`, or the default one of its device; RuntimeError for another device's."""
+    if generator is None:
+        return default_generator if isinstance(array, np.ndarray) else default_generators.of(array.device.id)
     return generator_on(backend.device_of(array), generator)
 
 
@@ -277,9 +285,8 @@ def generator_on(device: backend.device, generator: Any = None) -> Any:
 
 def manual_seed(seed: Any) -> Generator:
     """Start all default generators again from `int(seed)`; returns the CPU's. See `Generator.manual_seed`."""
-    default_generator.manual_seed(int(seed))
     default_generators.manual_seed_all(int(seed))
-    return default_generator
+    return default_generator.manual_seed(int(seed))
 
 
 def seed() -> int:

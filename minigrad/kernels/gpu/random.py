@@ -33,7 +33,7 @@ def _fill(kernel: str, engine: Any, out: Array, made: np.dtype, per: int, *numbe
     to = laid if direct else xp.empty(laid.shape, made)
     _launch(kernel, to, -(-to.size * per // 4), to, to.size, *numbers, *engine.take(to.size * per))
     if not direct:
-        laid[...] = to.astype(f32) if out.dtype == f16 and made != f32 else to
+        laid[...] = to
     return out
 
 
