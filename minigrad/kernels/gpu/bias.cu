@@ -1,11 +1,11 @@
 // A bias added to every row, or to every plane of a channel, and the sums that are its gradient.
 
-// x (rows, features) += bias (features).
-extern "C" __global__ void add_to_rows(real* x, const real* bias, long long n, long long features) {
-    FOR_EACH(i, n) x[i] += bias[i % features];
+// x (n / inner, inner) += bias, row p being of channel p % channels: short rows, of one element in a linear layer.
+extern "C" __global__ void add_to_rows(real* x, const real* bias, long long n, long long channels, long long inner) {
+    FOR_EACH(i, n) x[i] += bias[(inner == 1 ? i : i / inner) % channels];
 }
 
-// x (planes, inner) += bias, plane p being of channel p % channels; one block a plane.
+// The same for long rows, one block a row: nothing is divided for each element.
 extern "C" __global__ void add_to_planes(real* x, const real* bias, long long planes, long long channels,
                                          long long inner) {
     for (long long p = blockIdx.x; p < planes; p += gridDim.x) {

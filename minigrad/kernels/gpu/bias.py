@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from minigrad.backend import Array, module_of
-from minigrad.kernels.gpu.launch import flat, launch, over_elements
+from minigrad.kernels.gpu.launch import THREADS, flat, launch, over_elements
 
 ENOUGH = 1024  # blocks that keep a GPU busy
 SEGMENT = 1024  # elements of a plane that a warp adds up at once
@@ -19,8 +19,8 @@ def add_bias(out: Array, bias: Array) -> Array:
     """out (N, C, *inner) += bias (C,) in place; `out` has no gaps."""
     bias, channels = flat(bias), out.shape[1]
     inner = math.prod(out.shape[2:])
-    if inner == 1:
-        over_elements("bias", "add_to_rows", out, out.size, out, bias, out.size, channels)
+    if inner < THREADS // 2:
+        over_elements("bias", "add_to_rows", out, out.size, out, bias, out.size, channels, inner)
     else:
         planes = out.size // inner
         launch("bias", "add_to_planes", out, planes, out, bias, planes, channels, inner)

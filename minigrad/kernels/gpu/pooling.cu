@@ -11,6 +11,8 @@ struct Pool {
 // Element i of (planes, *counts): its place `at` in its plane, and the plane.
 __device__ inline long long plane_of(long long i, const int* counts, int* at) {
     for (int axis = 2; axis >= 0; axis--) {
+        at[axis] = 0;
+        if (counts[axis] == 1) continue;  // divisions are what this takes its time with
         at[axis] = (int)(i % counts[axis]);
         i /= counts[axis];
     }
@@ -39,7 +41,9 @@ __device__ inline void window(const Pool& pool, int axis, int o, int& start, int
 // Which windows may read position p along an axis: first to last. (With a dilation some of them do not.)
 __device__ inline void covering(const Pool& pool, int axis, int p, int& first, int& last) {
     int size = pool.size[axis], windows = pool.windows[axis], stride = pool.stride[axis];
-    if (pool.kernel[axis] == 0) {
+    if (size == 1 && windows == 1) {
+        first = last = 0;
+    } else if (pool.kernel[axis] == 0) {
         first = (int)((long long)p * windows / size);
         last = (int)(((p + 1LL) * windows - 1) / size);
     } else {
