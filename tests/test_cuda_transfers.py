@@ -8,6 +8,7 @@ import torch
 
 import minigrad
 from minigrad import backend, cuda, nn
+from minigrad.ops import exchange
 from minigrad.utils.data import DataLoader, TensorDataset
 from reference import strict_cuda, strict_cupy
 from tests.lockstep import attempt, same
@@ -222,6 +223,14 @@ def test_memory_outlives_the_tensor_that_lent_it():
         y = there.from_dlpack(here.full((1000,), 7.0))
         assert here.zeros(1000).sum() == 0
         assert y.sum() == 7000
+
+
+def test_what_a_capsule_says_of_its_memory():
+    for x in (torch.ones(3), minigrad.ones(3)):
+        for version in (None, (1, 0)):
+            capsule = x.__dlpack__(max_version=version)
+            assert ("versioned" in repr(capsule)) == (version is not None)
+            assert exchange._Capsule(capsule).__dlpack_device__() == (1, 0)
 
 
 def test_dlpack_as_torchs():

@@ -102,17 +102,18 @@ def to(
     write to the source before `cuda.synchronize()` or an event says that it is done. Other copies can be used at once.
     """
     check_format("to", memory_format)
-    flags = [a for a in args if isinstance(a, bool)]
-    non_blocking, copy = (*flags, *(non_blocking, copy)[len(flags) :])
+    flags: tuple[bool, ...] = ()
     for a in args:
         if isinstance(a, Variable):
             dtype, device = backend.dtype_of(a.array), backend.device_of(a.array)
         elif isinstance(a, bool):
-            continue
+            flags += (a,)
         elif isinstance(a, (str, int, backend.device)):
             device = a
         elif a is not None:
             dtype = a
+    if flags:
+        non_blocking, copy = (*flags, *(non_blocking, copy)[len(flags) :])
     result = self
     have = backend.dtype_of(self.array)
     if dtype is not None and (want := backend.as_dtype(dtype)) is not have:
