@@ -275,6 +275,22 @@ def test_the_rate_may_change_on_the_device(name: str) -> None:
         assert_same(gpu, cpu, rtol=2e-5)
 
 
+@pytest.mark.parametrize("name", CAPTURABLE)
+def test_differentiable_steps_with_counts_on_the_device(name: str) -> None:
+    def after(device: str, **options: Any) -> list[Any]:
+        start = minigrad.linspace(-1, 1, 5).to(device).requires_grad_()
+        p = start.clone()
+        optimizer = getattr(minigrad.optim, name)([p], differentiable=True, **options)
+        for i in range(7):
+            p.grad = (i + 1) * minigrad.linspace(1, 2, 5).to(device)
+            optimizer.step()
+        p.sum().backward()
+        return [p.tolist(), start.grad.tolist()]
+
+    with strict_cupy.install():
+        np.testing.assert_allclose(after("cuda", capturable=True), after("cpu"), rtol=1e-5)
+
+
 def test_counts_are_where_torch_has_them() -> None:
     with strict_cupy.install():
         for name, options, where in [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.backend import Array, is_array
+from minigrad.backend import Array
 from minigrad.optim.checks import check_not_negative, check_tensor_lr
 from minigrad.optim.optimizer import Optimizer, in_default_dtype, number_in
 
@@ -67,20 +67,19 @@ class ASGD(Optimizer):
         alpha: float,
         t0: float,
         weight_decay: float,
-        xp: Any,
     ) -> None:
         t, ax, eta, mu = state["step"], state["ax"], number_in(state["eta"]), number_in(state["mu"])
         if weight_decay:
             g = g + weight_decay * p
         p *= 1 - lambd * eta
         p -= eta * g
-        if not is_array(mu) and mu == 1:
+        if isinstance(mu, float) and mu == 1:
             ax[...] = p
         else:
             ax += mu * (p - ax)
-        if is_array(t):
-            state["eta"][...] = lr / (1 + lambd * lr * t) ** alpha
-            state["mu"][...] = 1 / xp.maximum(t - t0, 1)
-        else:
+        if isinstance(t, float):
             state["eta"][...] = in_default_dtype(lr / (1 + lambd * lr * t) ** alpha)
             state["mu"][...] = in_default_dtype(1 / max(1, t - t0))
+        else:
+            state["eta"][...] = lr / (1 + lambd * lr * t) ** alpha
+            state["mu"][...] = 1 / (t - t0).clip(1)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minigrad.autograd.mode import enable_grad
-from minigrad.autograd.variable import Variable
+from minigrad.autograd.variable import Variable, wrap
+from minigrad.backend import is_gpu_array
 from minigrad.ops.create import ones_like, zeros_like
 from minigrad.ops.extrema import maximum
 from minigrad.ops.masks import where
@@ -54,6 +55,7 @@ def update_recorded(optimizer: Optimizer, p: Any, group: dict[str, Any]) -> None
     kept = {name: v for name, v in optimizer.state.get(p, {}).items() if name in arrays and name not in numbers}
     if "step" in arrays:
         arrays["step"] = count_up(arrays["step"])
+    arrays.update({name: wrap(arrays[name]) for name in numbers if is_gpu_array(arrays.get(name))})
     with enable_grad():
         state = {**arrays, **{name: v.clone() for name, v in kept.items()}}
         g = p.gradient
