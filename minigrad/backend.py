@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import os
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from minigrad.gpu_errors import not_importable, not_usable
+from minigrad.gpu_errors import in_a_fork, not_importable, not_usable
 from minigrad.gpu_memory import memory_of
 
 ndarray = np.ndarray
 Array = Any  # numpy.ndarray or cupy.ndarray
 
 _gpu: ModuleType | None = None
+_forked = False  # from a process that had begun to use the GPU
 
 
 # -- array modules -----------------------------------------------------------------------------------------------------
@@ -52,6 +54,8 @@ def gpu_module() -> ModuleType:
     Raises AssertionError where CuPy cannot be imported and RuntimeError where it finds no GPU: torch's types for a
     build without CUDA and for a machine without a driver.
     """
+    if _forked:
+        raise in_a_fork()
     module = _gpu
     if module is None:
         try:
@@ -62,6 +66,15 @@ def gpu_module() -> ModuleType:
     if not module.cuda.is_available():
         raise not_usable(module)
     return module
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = _gpu is not None and _gpu.cuda.is_available()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 def gpu_available() -> bool:

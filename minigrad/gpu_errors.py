@@ -48,10 +48,7 @@ def not_usable(cp: ModuleType) -> RuntimeError:
             "(nvidia-smi), or keep device='cpu'."
         )
     if status == INITIALIZATION:
-        return RuntimeError(
-            "CUDA driver initialization failed, you might not have a CUDA gpu. A process that was forked after the GPU "
-            "was first used cannot use it: start it with 'spawn'."
-        )
+        return RuntimeError("CUDA driver initialization failed, you might not have a CUDA gpu.")
     if status == UNKNOWN:
         return RuntimeError(
             "CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env variable "
@@ -60,6 +57,14 @@ def not_usable(cp: ModuleType) -> RuntimeError:
     return RuntimeError(
         "Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices() "
         f"that might have already set an error? Error {status}: {text}"
+    )
+
+
+def in_a_fork() -> RuntimeError:
+    """The error in a process that was forked from one that had begun to use the GPU."""
+    return RuntimeError(
+        "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use the 'spawn' "
+        "start method. Workers of a DataLoader should give tensors of the CPU: move the batch where it is used."
     )
 
 

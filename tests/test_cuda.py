@@ -3,6 +3,8 @@
 import gc
 import importlib
 import inspect
+import multiprocessing
+import os
 import subprocess
 import sys
 
@@ -197,7 +199,7 @@ DRIVERS = {
         r"driver on your system is too old .found version 12040.*CUDA 13.0 .*knows CUDA 12.4.*12x",
     ),
     "no GPU": (100, 13000, "No CUDA GPUs are available.*CUDA_VISIBLE_DEVICES"),
-    "a fork": (3, 13000, "CUDA driver initialization failed.*spawn"),
+    "no initialization": (3, 13000, "CUDA driver initialization failed, you might not have a CUDA gpu"),
     "something else": (101, 13000, r"Unexpected error from cudaGetDeviceCount.*Error 101: cudaErrorInvalidDevice"),
 }
 
@@ -217,6 +219,23 @@ def test_a_gpu_that_cannot_be_used(case, stand_in, monkeypatch):
     for action in (cuda.init, cuda.current_stream, cuda.Stream, cuda.Event, lambda: minigrad.ones(1).cuda()):
         with pytest.raises(RuntimeError, match=text):
             action()
+
+
+def in_a_child(pipe):
+    pipe.send((cuda.is_available(), str(attempt(cuda.init)), str(attempt(lambda: minigrad.ones(1, device="cuda")))))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_process_cannot_use_the_gpu(stand_in):
+    """CUDA allows it no more than torch does."""
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=in_a_child, args=(theirs,))
+    child.start()
+    available, *errors = ours.recv()
+    child.join()
+    assert not available
+    assert all(e.startswith("RuntimeError: Cannot re-initialize CUDA in forked subprocess.") for e in errors)
+    assert cuda.is_available()
 
 
 # -- devices -----------------------------------------------------------------------------------------------------------
