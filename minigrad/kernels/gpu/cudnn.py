@@ -146,7 +146,7 @@ class Plan:
         context.module.set_stream(handle=context.handle, stream=stream.ptr)
         if not self.timed and not stream.is_capturing():
             self._take_fastest(pointers, context, xp)
-        room = xp.empty(max(1, self.workspace), "uint8")
+        room = xp.empty(self.workspace, "uint8")
         if self.index is None:
             self.graph.execute(pointers, room.data.ptr, handle=context.handle)
         else:
@@ -159,7 +159,7 @@ class Plan:
             try:
                 graph.build_plan_at_index(index)
                 workspace = graph.get_workspace_size_plan_at_index(index)
-                room = xp.empty(max(1, workspace), "uint8")
+                room = xp.empty(workspace, "uint8")
                 graph.execute_plan_at_index(pointers, room.data.ptr, index, handle=context.handle)  # loads the kernel
                 start.record()
                 for _ in range(REPEATS):
@@ -289,11 +289,13 @@ def library() -> Library | None:
 
 def _find() -> Library | None:
     try:
-        # The frontend looks for cuDNN in one folder; and cuDNN ends the process where it does not find cuBLAS.
+        # The frontend looks for cuDNN in one folder; and cuDNN ends the process where it does not find cuBLAS, and
+        # leaves out the plans that are compiled first where it does not find NVRTC.
         load = importlib.import_module("cuda.pathfinder").load_nvidia_dynamic_lib
         load("cublasLt")
-        with contextlib.suppress(RuntimeError):
-            load("cudnn")
+        for name in ("nvrtc", "cudnn"):
+            with contextlib.suppress(RuntimeError):
+                load(name)
         module = importlib.import_module("cudnn")
         module.backend_version()
     except (ImportError, RuntimeError):
