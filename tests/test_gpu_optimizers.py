@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 MANY = [(3,), (kernels.CHUNK + 5,), (7, 9), (), (2 * kernels.CHUNK,), (0,), *[(5,)] * kernels.MOST]
+ON_DEVICE = "a tensor of 0.01"
 CAPTURABLE = ["Adam", "AdamW", "Adamax", "Adadelta", "RMSprop", "Rprop", "NAdam", "RAdam", "ASGD"]
 
 
@@ -51,7 +52,7 @@ class Run:
     def __init__(self, name: str, device: str, shapes: list[Any], dtypes: Any = ("float32",), seed: int = 0, **options):
         self.rng, self.device = np.random.default_rng(seed), device
         self.params = [self.drawn(shape, dtypes[i % len(dtypes)]).requires_grad_() for i, shape in enumerate(shapes)]
-        if "lr" in options and options["lr"] == "tensor":
+        if options.get("lr") is ON_DEVICE:
             options["lr"] = minigrad.tensor(0.01, device=device)
         self.optimizer = getattr(minigrad.optim, name)(self.params, **options)
 
@@ -126,7 +127,7 @@ def test_the_kernels_are_the_updates_bit_for_bit(name: str, data: st.DataObject)
         ("SGD", {"momentum": 0.9}, ["sgd"] * 2),
         ("Adam", {}, ["adam"] * 2),
         ("AdamW", {"fused": True, "amsgrad": True}, ["adam_factors", "adam"] * 2),
-        ("Adam", {"capturable": True, "lr": "tensor"}, ["adam_factors", "adam"] * 2),
+        ("Adam", {"capturable": True, "lr": ON_DEVICE}, ["adam_factors", "adam"] * 2),
         ("Adam", {"foreach": False}, []),
         ("Adam", {"fused": False}, []),
         ("Adam", {"fused": False, "foreach": True}, ["adam"] * 2),
@@ -289,6 +290,40 @@ def test_differentiable_steps_with_counts_on_the_device(name: str) -> None:
 
     with strict_cupy.install():
         np.testing.assert_allclose(after("cuda", capturable=True), after("cpu"), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["SGD", *CAPTURABLE])
+def test_replays_of_a_captured_step_count_and_read_the_rate(name: str) -> None:
+    """Clipping and step in a graph, eight times, the rate another one at every replay."""
+    capturable = {} if name == "SGD" else {"capturable": True}
+
+    def clip_and_step(run: Run) -> None:
+        minigrad.nn.utils.clip_grad_norm_(run.params, 1.0)
+        run.optimizer.step()
+
+    def load(run: Run) -> None:
+        for p in run.params:
+            g = run.drawn(tuple(p.shape), "float32")
+            p.grad = g if p.grad is None else p.grad.copy_(g)
+
+    with strict_cupy.install():
+        lr = minigrad.tensor(0.01, device="cuda")
+        gpu, cpu = Run(name, "cuda", MANY[:3], lr=lr, **capturable), Run(name, "cpu", MANY[:3], lr=lr.item())
+        graph = minigrad.cuda.CUDAGraph()
+        for i in range(8):
+            load(gpu)
+            load(cpu)
+            if i == 3:
+                with minigrad.cuda.graph(graph):
+                    clip_and_step(gpu)
+            if i >= 3:
+                lr.fill_(0.01 * i)
+                cpu.optimizer.param_groups[0]["lr"] = 0.01 * i
+                graph.replay()
+            else:
+                clip_and_step(gpu)
+            clip_and_step(cpu)
+        assert_same(gpu, cpu, rtol=2e-5)
 
 
 def test_counts_are_where_torch_has_them() -> None:
