@@ -228,10 +228,11 @@ class MemoryPool:
     """cupy.cuda.MemoryPool."""
 
     def __init__(self, allocator: Any = None) -> None:
-        if allocator is not None:
-            raise NotImplementedError("a pool on another allocator")
+        self._hardware = hardware
         self._used = self._limit = 0
         self._free: dict[int, list[int]] = {}  # the sizes of free blocks, for each stream
+        if allocator is not None:
+            raise NotImplementedError("a pool on another allocator")
 
     def malloc(self, size: int) -> MemoryPointer:
         """A block of at least `size` bytes; OutOfMemoryError beyond the limit, or the device's memory."""
@@ -244,18 +245,18 @@ class MemoryPool:
         else:
             if self._limit and self.total_bytes() + size > self._limit:
                 raise OutOfMemoryError(size, self.total_bytes(), self._limit)  # free blocks are not given back first
-            if hardware.taken + size > hardware.total:
+            if self._hardware.taken + size > self._hardware.total:
                 self.free_all_blocks()
-                if hardware.taken + size > hardware.total:
+                if self._hardware.taken + size > self._hardware.total:
                     raise OutOfMemoryError(size, self.total_bytes(), self._limit)
-            hardware.taken += size
+            self._hardware.taken += size
         self._used += size
         return MemoryPointer(PooledMemory(self, size, stream))
 
     def free_all_blocks(self, stream: Stream | None = None) -> None:
         """Give free blocks back to the device."""
         for ptr in [*self._free] if stream is None else [stream.ptr]:
-            hardware.taken -= sum(self._free.pop(ptr, ()))
+            self._hardware.taken -= sum(self._free.pop(ptr, ()))
 
     def used_bytes(self) -> int:
         """Bytes of blocks in use."""
@@ -279,7 +280,7 @@ class MemoryPool:
             raise ValueError("size and fraction cannot be specified at one time")
         if fraction is not None and not 0 <= fraction <= 1:
             raise ValueError(f"memory limit fraction out of range: {fraction}")
-        self._limit = int(fraction * hardware.total) if fraction is not None else size or 0
+        self._limit = int(fraction * self._hardware.total) if fraction is not None else size or 0
 
     def get_limit(self) -> int:
         """The limit; 0 for none."""
