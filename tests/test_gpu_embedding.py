@@ -6,6 +6,7 @@ import pytest
 import minigrad
 import minigrad.nn.functional as F
 from minigrad.kernels.gpu import embedding, settings
+from reference import strict_cupy
 from tests.gpu import assert_kernels_change_nothing, both_dtypes, needs_emulation, numbers
 
 in_order_or_not = pytest.mark.parametrize("looks", [embedding.LOOKS, 0], ids=["in order", "as they come"])
@@ -99,6 +100,17 @@ def test_only_large_tables_are_added_to_as_rows_come(monkeypatch):
 
     assert_kernels_change_nothing(program, "float32")
     assert used[:4] == ["add_rows_in_order", "add_rows", "add_rows_in_order", "add_rows_in_order"]
+
+
+@needs_emulation
+def test_rows_by_frequency():
+    def program(dtype):
+        table = numbers((6, 4), dtype).requires_grad_()
+        out = F.embedding(some((5, 7), 6), table, padding_idx=2, scale_grad_by_freq=True)
+        with strict_cupy.forbid_synchronize():
+            return minigrad.autograd.grad(out, table, numbers((5, 7, 4), dtype, seed=1))
+
+    assert_kernels_change_nothing(program, "float64")
 
 
 @needs_emulation

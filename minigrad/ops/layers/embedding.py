@@ -41,7 +41,12 @@ def share(g, indices, padding_idx: int, by_frequency: bool, rows: int, *, xp):
     """What each place counts in the gradient of its row: 0 for padding, and 1 / how often the row was used."""
     used = (indices != padding_idx).astype(g.dtype)
     if by_frequency:
-        used = used / xp.bincount(indices.reshape(-1), minlength=rows)[indices].astype(g.dtype)
+        flat = indices.reshape(-1)
+        if xp is np:
+            counts = xp.bincount(flat, minlength=rows).astype(g.dtype)
+        else:  # CuPy's bincount looks for the largest index, and the host waits
+            counts = places.added(xp.ones(flat.shape, g.dtype), (flat,), (rows,), xp)
+        used = used / counts[indices]
     return used.reshape((*indices.shape, 1))
 
 
