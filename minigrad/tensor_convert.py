@@ -7,7 +7,7 @@ from typing import Any
 from minigrad import backend, ops
 from minigrad.autograd.variable import Variable
 from minigrad.gpu_memory import memory_of
-from minigrad.ops.cast import pin_memory, to
+from minigrad.ops.cast import is_pinned, pin_memory, to
 from minigrad.size import Size
 
 
@@ -69,11 +69,7 @@ class Conversions(Variable):
             raise RuntimeError("Invalid device, must be cuda device")
         return to(self, where, non_blocking=non_blocking, memory_format=memory_format)
 
-    pin_memory = pin_memory
-
-    def is_pinned(self, device: Any = None) -> Any:
-        """True if the memory is page-locked: see `pin_memory`."""
-        return backend.is_pinned(self.array)
+    is_pinned, pin_memory = is_pinned, pin_memory
 
     def record_stream(self, s: Any) -> None:
         """Say that stream `s` uses this tensor of a GPU: until then its memory is not given to others once it is freed.

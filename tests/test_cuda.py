@@ -134,6 +134,7 @@ def test_methods_are_torchs(name):
         lambda T: T.ones(2).to("cuda", non_blocking=True),
         lambda T: T.ones(2).pin_memory(),
         lambda T: T.ones(2).is_pinned(),
+        lambda T: T.ones(2).is_pinned("cuda"),
         lambda T: T.zeros(2, pin_memory=True),
         lambda T: T.tensor([1.0], pin_memory=True),
         lambda T: hasattr(T.ones(2), "__cuda_array_interface__"),

@@ -6,11 +6,14 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable
 from minigrad.formats import arranged, check_format, contiguous_format, is_arranged, preserve_format, suggested_format
 from minigrad.ops.forms import forms
 
 __all__ = ["clone", "contiguous"]
+
+NO_DEVICE = "The argument 'device' of Tensor.{}() is deprecated. Please do not pass this argument."
 
 
 def converted(array: Any, dtype: backend.dtype) -> Any:
@@ -57,11 +60,20 @@ def pin_memory(self: Any, device: Any = None) -> Any:
 
     RuntimeError for a tensor of the GPU, and where there is no GPU.
     """
+    if device is not None:
+        warn(NO_DEVICE.format("pin_memory"), DeprecationWarning)
     if backend.is_gpu_array(self.array):
         raise RuntimeError(f"cannot pin '{self.type()}' only dense CPU tensors can be pinned")
     if not backend.gpu_available():
         raise RuntimeError("Cannot access accelerator device when none is available.")
     return self if backend.is_pinned(self.array) else pinned(self)
+
+
+def is_pinned(self: Any, device: Any = None) -> bool:
+    """True if the memory is page-locked: see `pin_memory`."""
+    if device is not None:
+        warn(NO_DEVICE.format("is_pinned"), DeprecationWarning)
+    return backend.is_pinned(self.array)
 
 
 @forms(out=False)
