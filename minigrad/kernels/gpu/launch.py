@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from minigrad.backend import Array, is_gpu_array, module_of
+from minigrad.backend import Array, is_gpu_array, module_of, ndarray
 
 THREADS = 256  # of a block; common.cu says the same
 BLOCKS = 1 << 16  # of a launch at most: the kernels' loops take the rest
@@ -46,6 +46,8 @@ def takes(first: Array, *more: Array | None, dtypes: str = "fd") -> bool:
 
     None counts for nothing. A derivative that is itself recorded computes with tensors: those are no arrays.
     """
+    if type(first) is ndarray:  # at once, as every op on the CPU asks
+        return False
     if not is_gpu_array(first) or first.dtype.char not in dtypes or not first.size or not _kernels.on:
         return False
     return all(a is None or (is_gpu_array(a) and a.dtype == first.dtype) for a in more)
