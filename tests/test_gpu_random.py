@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -21,11 +22,12 @@ from tests.gpu import drawn_as_on_the_gpu, needs_emulation
 needs_kernels = needs_emulation
 
 
-@pytest.fixture
-def cp():
-    with strict_cupy.install() as module:
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cp(request):
+    """CuPy's stand-in, or CuPy; the generators are seeded with 5."""
+    with strict_cupy.install() if request.param == "stand-in" else nullcontext():
         minigrad.manual_seed(5)
-        yield module
+        yield backend.gpu_module()
 
 
 # -- Philox -----------------------------------------------------------------------------------------------------------
@@ -149,6 +151,7 @@ PROGRAMS = {
     "alpha_dropout": lambda x: F.alpha_dropout(x, 0.4, True),
     "feature_alpha_dropout": lambda x: F.feature_alpha_dropout(x, 0.4, True),
     "rrelu": lambda x: F.rrelu(x, training=True),
+    "feature_dropout of (C, L)": lambda x: F.dropout1d(x[0], 0.4),
     "attention": lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.4),
 }
 
@@ -165,7 +168,17 @@ def test_nothing_waits_and_nothing_is_uploaded(name, cp):
         with drawn_as_on_the_gpu() as generator:
             generator.manual_seed(5)
             expected = PROGRAMS[name](minigrad.tensor(values))
-        np.testing.assert_allclose(result.cpu().numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(result.cpu().numpy(), expected.numpy(), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(("k", "replacement"), [(1, False), (1, True), (4, False), (4, True)])
+def test_multinomial(k, replacement, cp):
+    weights = np.random.default_rng(0).random((50, 9))
+    found = minigrad.tensor(weights).cuda().multinomial(k, replacement)
+    assert found.is_cuda
+    with drawn_as_on_the_gpu() as generator:
+        generator.manual_seed(5)
+        assert found.tolist() == minigrad.tensor(weights).multinomial(k, replacement).tolist()
 
 
 @needs_kernels
@@ -322,10 +335,10 @@ def test_seeds(cp):
         cuda.manual_seed(4)
     minigrad.seed()
     assert cuda.initial_seed() == minigrad.initial_seed()
-    assert len(cuda.default_generators) == 1
-    assert list(cuda.default_generators) == [cuda.default_generators[0]]
+    assert len(cuda.default_generators) == cuda.device_count()
+    assert next(iter(cuda.default_generators)) is cuda.default_generators[0] is random.generator_for(cp.ones(3))
     with pytest.raises(IndexError):
-        cuda.default_generators[1]
+        cuda.default_generators[cuda.device_count()]
 
 
 def test_seeding_asks_for_no_gpu(monkeypatch):
@@ -345,6 +358,7 @@ def test_seeding_asks_for_no_gpu(monkeypatch):
         assert drawn() == first
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch has a GPU")
 def test_without_a_gpu_seeds_are_accepted(monkeypatch):
     def missing():
         raise AssertionError("Torch not compiled with CUDA enabled")
@@ -402,7 +416,7 @@ def test_vmap_watches_the_gpus_generators(cp):
     "draw",
     [
         lambda g: minigrad.randperm(20, device="cuda", generator=g),
-        lambda g: minigrad.ones(20, device="cuda").multinomial(5, generator=g),
+        lambda g: minigrad.ones(20, device="cuda").multinomial(5, True, generator=g),
         lambda g: minigrad.poisson(minigrad.full((20,), 5.0, device="cuda"), generator=g),
     ],
 )
@@ -476,7 +490,7 @@ def test_what_a_recording_does_not_allow(cp):
         lambda: generator.set_state(np.zeros(16, np.uint8)),
         lambda: minigrad.manual_seed(4),
         lambda: minigrad.randperm(5, device="cuda"),
-        lambda: x.multinomial(1),
+        lambda: x.multinomial(2, True),
         lambda: minigrad.poisson(x),
     ]
     for call in refused:

@@ -1,8 +1,8 @@
 """Random integers and choices on raw arrays, torch's own: `random_`, `randperm`, `bernoulli_`, dropout, multinomial.
 
 The conventions are those of `draws`: each function takes the engine first, fills arrays in the order of their memory,
-and from an `MT19937` equals torch 2.13 bit for bit. On the GPU kernels draw for `random_`, `bernoulli_` and dropout;
-`randperm` and `multinomial` are drawn on the CPU, from the same engine.
+and from an `MT19937` equals torch 2.13 bit for bit. On the GPU kernels draw, but for `randperm` and for `multinomial`
+with replacement, which are drawn on the CPU from the same engine.
 """
 
 from __future__ import annotations
@@ -250,31 +250,33 @@ def multinomial(engine: Words, p: Array, num_samples: int, replacement: bool = F
     if not replacement and num_samples > p.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     shape = p.shape[:-1] + (num_samples,)
-    weights = to_numpy(p)
+    xp = module_of(p)
     if 0 in shape:
-        return module_of(p).empty(shape, np.int64)
-    draw = _with_replacement if replacement and num_samples > 1 else _without_replacement
-    return module_of(p).asarray(draw(engine, weights, num_samples))
+        return xp.empty(shape, np.int64)
+    if replacement and num_samples > 1:
+        return xp.asarray(_with_replacement(engine, to_numpy(p), num_samples))
+    return xp.asarray(_without_replacement(engine, p if gpu.takes(engine, p) else to_numpy(p), num_samples))
 
 
-def _refuse_zero_rows(weights: np.ndarray) -> None:
+def _refuse_zero_rows(weights: Array) -> None:
     if (weights.sum(-1) == 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 
-def _without_replacement(engine: Words, weights: np.ndarray, k: int) -> np.ndarray:
+def _without_replacement(engine: Words, weights: Array, k: int) -> Array:
+    xp = module_of(weights)
     if not weights.size:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
-    if not (np.isfinite(weights).all() and weights.min() >= 0):
+    if not (xp.isfinite(weights).all() and weights.min() >= 0):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     _refuse_zero_rows(weights)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scores = weights / exponential_(engine, np.empty_like(weights))
+        scores = weights / exponential_(engine, xp.empty_like(weights))
     if k == 1:
         return scores.argmax(-1)[..., None]
-    return np.argsort(-scores, axis=-1, kind="stable")[..., :k]
+    return xp.argsort(-scores, axis=-1, kind="stable")[..., :k]
 
 
 def _with_replacement(engine: Words, weights: np.ndarray, k: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Initial values of parameters. Each function fills a tensor in place, without recording, and returns it.
 
-The numbers are drawn from the default generator (or the given one) in torch's order, so that a seed gives torch's
-values.
+The numbers are drawn from the default generator of the tensor's device (or the given one), on the CPU in torch's order,
+so that a seed gives torch's values.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Random tensors, on the CPU with torch's stream: the same seed gives the same numbers as torch. On a GPU they are made
-there (`kernels.philox`), from the GPU's own generator; `randperm` and `multinomial` are drawn from it on the CPU.
+there (`kernels.philox`), but for `randperm` and for `multinomial` with replacement.
 
 New tensors (`rand`, `randn`, ...), draws with given probabilities (`bernoulli`, `multinomial`), and functions that fill
 a tensor in place (`uniform_`, ...). Random numbers do not follow their parameters: their gradient is 0, and a filled

@@ -123,7 +123,7 @@ def dropout(x: Array, noise: Noise) -> Array:
     laid = xp.ascontiguousarray(x.transpose(noise.order))
     out = xp.empty_like(laid)
     _launch("dropout", laid, -(-x.size // 4), laid, out, x.size, noise.limit, noise.scale, *noise.place)
-    return out.transpose(sorted(range(x.ndim), key=noise.order.__getitem__))
+    return out.transpose(tuple(sorted(range(x.ndim), key=noise.order.__getitem__)))
 
 
 # -- recordings -------------------------------------------------------------------------------------------------------
