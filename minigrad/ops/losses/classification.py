@@ -121,7 +121,7 @@ off_target.derivative(
 def _nll(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-input[target], weighted and reduced."""
     need_float(input, "nll_loss_out_frame")
-    if gpu.fits(input, target, weight):
+    if xp is not np and gpu.fits(input, target, weight):
         return gpu.nll_loss(input, target, weight, ignore_index, reduction)
     places, weights, share = samples_of(input, target, weight, ignore_index, reduction)
     return _reduced_by_weight(-input[places], weights, reduction, xp), (places, share)
@@ -130,7 +130,7 @@ def _nll(input, target, weight, ignore_index: int, reduction: str, *, xp):
 def _cross_entropy(input, target, weight, ignore_index: int, reduction: str, *, xp):
     """-log_softmax(input)[target], weighted and reduced."""
     need_float(input, "log_softmax_lastdim_kernel_impl")
-    if gpu.fits(input, target, weight):
+    if xp is not np and gpu.fits(input, target, weight):
         return gpu.cross_entropy(input, target, weight, ignore_index, reduction)
     return with_probabilities(input, target, weight, ignore_index, reduction, xp)
 

@@ -12,6 +12,8 @@ from typing import Any
 from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
+from minigrad.backend import np
+from minigrad.kernels.gpu import losses as gpu
 from minigrad.ops.arithmetic import abs
 from minigrad.ops.checks import need_float, refuse_gradient
 from minigrad.ops.compare import where
@@ -87,9 +89,11 @@ def _weighted(losses: Any, weight: Any, input: Any, reduction: str) -> Any:
 
 
 @Op(node="MseLossBackward0", promote="common", cache=True)
-def _mse(input, target, reduction: str):
+def _mse(input, target, reduction: str, *, xp):
     """(input - target)**2, reduced."""
     need_float(input, "mse_cpu")
+    if xp is not np and gpu.fits(input, input, target, reduction):
+        return gpu.losses(input, target, reduction, logits=False), None
     difference = input - target
     return reduced(difference * difference, reduction), difference
 
@@ -111,6 +115,8 @@ def _huber(input, target, reduction: str, delta: float, *, xp):
 
 
 def _mse_rule(g, input, target, reduction, cache, factor=2):
+    if gpu.fits(g, input, target, reduction):
+        return gpu.losses_back(g, input, target, factor * weight_of_each(reduction, input.shape), logits=False)
     difference = input - target if cache is None else cache
     return difference * (g * (factor * weight_of_each(reduction, difference.shape)))
 
@@ -239,6 +245,8 @@ def _bce(input, target, weight, reduction: str, *, xp):
 @Op(node="BinaryCrossEntropyWithLogitsBackward0", promote="common", among=("input", "target"))
 def _bce_with_logits(input, target, weight, pos_weight, reduction: str, *, xp):
     """`_bce` of sigmoid(input), by log(sigmoid), which neither overflows nor loses digits."""
+    if xp is not np and weight is None and pos_weight is None and gpu.fits(input, input, target, reduction):
+        return gpu.losses(input, target, reduction, logits=True)
     log_sigmoid = xp.minimum(input, 0) - xp.log1p(xp.exp(-xp.abs(input)))
     if pos_weight is not None:
         log_sigmoid = log_sigmoid * (1 + (pos_weight - 1) * target)
@@ -272,6 +280,8 @@ _bce.derivative(
 
 def _bce_with_logits_rule(g, input, target, weight, pos_weight, reduction):
     """sigmoid(x) - t; with p for pos_weight, (1 - t + p t) sigmoid(x) - p t."""
+    if weight is None and pos_weight is None and gpu.fits(g, input, target, reduction):
+        return gpu.losses_back(g, input, target, weight_of_each(reduction, input.shape), logits=True)
     scale = _scaled(g, weight, reduction, input.shape)
     if pos_weight is None:
         return (sigmoid(input) - target) * scale
