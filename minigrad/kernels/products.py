@@ -61,11 +61,11 @@ def stacked(a: Array, b: Array) -> Array:
     """a @ b of two stacks of matrices, whose dims in front are broadcast; ValueError if they do not fit."""
     if type(a) is not np.ndarray and is_gpu_array(a):
         return blas.matmul(a, b)
-    if a.ndim == b.ndim == 2:
-        return product(a, b)
     cost = a.size * b.shape[-1]
     if cost < SPLITS or type(b) is not np.ndarray or b.dtype.char not in "fd" or not is_splitting():
         return a @ b
+    if a.ndim == b.ndim == 2:
+        return product(a, b)
     if cost < 2 * WORTH or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
         with held:
             return a @ b
@@ -93,7 +93,7 @@ def unsplit(a: Array, b: Array) -> Array:
     """a @ b of two stacks of matrices."""
     if type(a) is not np.ndarray and is_gpu_array(a):
         return blas.matmul(a, b)
-    return a.dot(b) if b.ndim == 2 else a @ b
+    return a @ b
 
 
 def write_product(a: Array, b: Array, out: Array) -> None:
@@ -109,4 +109,4 @@ def add_product(a: Array, b: Array, out: Array) -> None:
     if type(a) is not np.ndarray and is_gpu_array(a):
         blas.matmul(a, b, out, add=True)
     else:
-        out += unsplit(a, b)
+        out += a.dot(b) if b.ndim == 2 else a @ b
