@@ -98,11 +98,15 @@ def options_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
         return st.fixed_dictionaries({**own, "momentum": momentum}).map(
             lambda o: {**o, **dict(zip(("momentum", "dampening", "nesterov"), o["momentum"], strict=True))}
         )
+    if name == "RMSprop":
+        # eps: centered takes the root of v - mean^2, which may be a rounding error, then even below 0.
+        more = {"alpha": st.sampled_from([0.99, 0.3]), "momentum": st.sampled_from([0, 0.9]), "centered": st.booleans()}
+        return st.fixed_dictionaries({**own, **more, "eps": st.floats(1e-3, 0.1)})
     betas = st.tuples(st.sampled_from([0.0, 0.3, 0.5, 0.9]), st.sampled_from([0.5, 0.999]))
     return st.fixed_dictionaries({**own, "betas": betas, "eps": st.floats(1e-3, 0.1), "amsgrad": st.booleans()})
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_the_kernels_are_the_updates_bit_for_bit(name: str, data: st.DataObject) -> None:
@@ -128,6 +132,8 @@ def test_the_kernels_are_the_updates_bit_for_bit(name: str, data: st.DataObject)
         ("Adam", {}, ["adam"] * 2),
         ("AdamW", {"fused": True, "amsgrad": True}, ["adam_factors", "adam"] * 2),
         ("Adam", {"capturable": True, "lr": ON_DEVICE}, ["adam_factors", "adam"] * 2),
+        ("RMSprop", {"momentum": 0.9, "centered": True}, ["rmsprop"] * 2),
+        ("RMSprop", {"capturable": True}, ["count_up", "rmsprop"] * 2),
         ("Adam", {"foreach": False}, []),
         ("Adam", {"fused": False}, []),
         ("Adam", {"fused": False, "foreach": True}, ["adam"] * 2),

@@ -1,4 +1,4 @@
-"""A step of all parameters on a GPU in a few launches: `Adam.update` and `SGD.update` as kernels over many tensors.
+"""A step of all parameters on a GPU in a few launches: the updates of SGD, Adam and RMSprop over many tensors at once.
 
 The kernels want tables of addresses. A plan holds those of a group's parameters and of their state for as long as these
 are the very same arrays; addresses of gradients, which every backward makes anew, are written into it before each step.
@@ -183,7 +183,7 @@ def _kind(update: Update, asked: tuple[tuple[str, ...], bool], p: Array, state: 
     return p.dtype, p.device.id, count, begins
 
 
-# -- the two that there are --------------------------------------------------------------------------------------------
+# -- the three that there are ------------------------------------------------------------------------------------------
 
 
 def _launch_sgd(bundle: Bundle, xp: Any, **options: Any) -> None:
@@ -204,5 +204,20 @@ def _adam_names(group: dict[str, Any]) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
 
 
+def _launch_rmsprop(bundle: Bundle, xp: Any, **options: Any) -> None:
+    if is_gpu_array(bundle.counts[0]):
+        kernels.count_up(bundle.counts, bundle.table.like)
+    else:
+        for count in bundle.counts:
+            count_up(count)
+    kernels.rmsprop(bundle.table, **options)
+
+
+def _rmsprop_names(group: dict[str, Any]) -> tuple[str, ...]:
+    more = ("momentum_buffer", group["momentum"] > 0), ("grad_avg", group["centered"])
+    return ("square_avg", *(name for name, wanted in more if wanted))
+
+
 sgd = Update(lambda group: ("momentum_buffer",) if group["momentum"] else (), _launch_sgd, counts=False, begins=True)
 adam = Update(_adam_names, _launch_adam, counts=True, begins=False)
+rmsprop = Update(_rmsprop_names, _launch_rmsprop, counts=True, begins=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.backend import Array
+from minigrad.optim import fused_gpu
 from minigrad.optim.checks import check_not_negative, check_tensor_lr
 from minigrad.optim.optimizer import Optimizer, move_towards
 
@@ -20,7 +21,7 @@ class RMSprop(Optimizer):
     b <- momentum b + d and steps by lr b; `weight_decay` adds weight_decay p to g.
     """
 
-    elementwise = True
+    elementwise, on_gpu = True, fused_gpu.rmsprop
     late_options = {
         "momentum": 0,
         "centered": False,

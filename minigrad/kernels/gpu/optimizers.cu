@@ -160,6 +160,51 @@ extern "C" __global__ void adam_factors(const __grid_constant__ Counts steps, lo
     }
 }
 
+template <int N>
+__device__ inline void rmsprop_over(const Tensors& table, int count, real rate, real alpha, real fresh, real past,
+                                    bool near, real eps, real decay, real momentum, bool centered, bool maximize) {
+    OVER_BLOCKS(block, table, count) {
+        over_stretch<N>(table, tensor_of(table, count, block), block, [&](real* x) {
+            real d = maximize ? -x[1] : x[1], &p = x[0], &v = x[2];
+            if (decay != 0) d = plus(d, times(decay, p));
+            v = plus(times(v, alpha), times(times(fresh, d), d));
+            real spread = v;
+            if (N > 3 && centered) {
+                real &mean = x[N - 1], gap = plus(d, -mean);
+                mean = near ? plus(mean, times(fresh, gap)) : plus(d, -times(past, gap));
+                spread = plus(v, -times(mean, mean));
+            }
+            real size = plus(sqrt(spread), eps);
+            if (N > 3 && momentum > 0) {
+                real& b = x[N > 3 ? 3 : 0];
+                b = plus(times(b, momentum), d / size);
+                p = plus(p, -times(rate, b));
+            } else {
+                p = plus(p, -(times(rate, d) / size));
+            }
+        });
+    }
+}
+
+// Columns: p, g, the mean of squares, with a momentum its buffer, if centered the mean. The means go on by
+// fresh = 1 - alpha; `near`: less than half of the way.
+extern "C" __global__ void rmsprop(const __grid_constant__ Tensors table, long long count, const float* lr32,
+                                   const double* lr64, double lr, double alpha, double fresh, double past, bool near,
+                                   double eps, double decay, double momentum, bool centered, bool maximize) {
+    real rate = number(lr32, lr64, lr);
+    int more = centered + (momentum > 0);
+    if (more == 0)
+        rmsprop_over<3>(table, count, rate, alpha, fresh, past, near, eps, decay, momentum, centered, maximize);
+    else if (more == 1)
+        rmsprop_over<4>(table, count, rate, alpha, fresh, past, near, eps, decay, momentum, centered, maximize);
+    else
+        rmsprop_over<5>(table, count, rate, alpha, fresh, past, near, eps, decay, momentum, centered, maximize);
+}
+
+extern "C" __global__ void count_up(const __grid_constant__ Counts steps, long long count) {
+    FOR_EACH(k, count) *steps.at[k] += 1;
+}
+
 // -- gradients, in column 0 ---------------------------------------------------------------------------------------------
 
 // The sum of the squares that each block of the launch meets.

@@ -97,12 +97,38 @@ def adam_factors(
     steps: Sequence[Array], like: Array, lr: Any, betas: tuple[float, float], weight_decay: float
 ) -> Array:
     """Count up to MOST counts on the GPU up by 1; what `adam` needs of each tensor, computed there in float64."""
-    struct = np.zeros(1, _COUNTS)
-    struct["at"][0, : len(steps)] = [address(step) for step in steps]
     factors = module_of(like).empty(3 * len(steps), "float64")
     numbers = *_rate(lr), float(betas[0]), float(betas[1]), float(weight_decay)
-    launch("optimizers", "adam_factors", like, 1, struct, len(steps), factors, *numbers)
+    launch("optimizers", "adam_factors", like, 1, _pointers(steps), len(steps), factors, *numbers)
     return factors
+
+
+def rmsprop(
+    table: Table,
+    *,
+    lr: Any,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    centered: bool,
+    maximize: bool,
+) -> None:
+    """`RMSprop.update`, columns p, g, square_avg and, where they are, momentum_buffer and grad_avg."""
+    mean = float(alpha), float(1 - alpha), float(1 - (1 - alpha)), 1 - alpha < 0.5
+    numbers = float(eps), float(weight_decay), float(momentum)
+    table.launch("rmsprop", *_rate(lr), *mean, *numbers, bool(centered), maximize)
+
+
+def count_up(steps: Sequence[Array], like: Array) -> None:
+    """Count up to MOST counts on the GPU up by 1."""
+    launch("optimizers", "count_up", like, 1, _pointers(steps), len(steps))
+
+
+def _pointers(counts: Sequence[Array]) -> np.ndarray:
+    struct = np.zeros(1, _COUNTS)
+    struct["at"][0, : len(counts)] = [address(count) for count in counts]
+    return struct
 
 
 def _rate(lr: Any) -> tuple[Array | None, Array | None, float]:
