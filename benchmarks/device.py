@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import shutil
 import subprocess
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -48,7 +49,8 @@ def captured(T: Any, step: Callable[[], Any], warm_steps: int = 3) -> Callable[[
             group["capturable"] = True
     side = T.cuda.Stream()
     side.wait_stream(T.cuda.current_stream())
-    with T.cuda.stream(side):
+    with T.cuda.stream(side), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of steps that are not captured, though they could be
         for _ in range(warm_steps):
             step()
     T.cuda.current_stream().wait_stream(side)

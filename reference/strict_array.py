@@ -174,6 +174,11 @@ def host_index(index: Any, shape: tuple[int, ...]) -> tuple[Any, bool]:
     return tuple(items), any(isinstance(x, np.ndarray) for x in items)
 
 
+def wrapped(indices: Any, size: int) -> Any:
+    """The indices from 0 on that are meant; NumPy's `mode="wrap"` counts them down one `size` at a time."""
+    return np.asarray(indices) % size if size else indices
+
+
 def assigned(value: Any, dtype: np.dtype) -> np.ndarray:
     """What is written by `x[indices] = value` and `ufunc.at`, cast; TypeError unless a device array or a number."""
     return np.asarray(operand("an assignment", value)).astype(dtype)
@@ -339,12 +344,13 @@ class ndarray:
     @on_stream
     def take(self, indices: Any, axis: int | None = None, out: ndarray | None = None) -> ndarray:
         """Elements along an axis; indices out of range wrap around."""
-        return wrap(np.take(self._host, unwrap(indices), axis, unwrap(out), mode="wrap"), self, out)
+        places = wrapped(unwrap(indices), self.size if axis is None else self.shape[axis])
+        return wrap(np.take(self._host, places, axis, unwrap(out), mode="wrap"), self, out)
 
     @on_stream
     def put(self, indices: Any, values: Any, mode: str = "wrap") -> None:
         """Write to flat positions; they wrap around."""
-        np.put(self._host, unwrap(indices), unwrap(values), mode)
+        np.put(self._host, wrapped(unwrap(indices), self.size), unwrap(values), mode)
 
     # results that NumPy's method gives differently, or not
 

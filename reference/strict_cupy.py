@@ -28,7 +28,7 @@ from minigrad import backend
 from minigrad.kernels.gpu import blas, cudnn
 from minigrad.kernels.gpu.launch import without_kernels
 from reference import strict_blas, strict_cuda, strict_cudnn
-from reference.strict_array import checked, from_dlpack, garbage, ndarray, stable, unwrap, upload, wrap
+from reference.strict_array import checked, from_dlpack, garbage, ndarray, stable, unwrap, upload, wrap, wrapped
 from reference.strict_capture import on_stream
 from reference.strict_device import NAMES, VERSION, DeviceSynchronized, HostCopied, synchronizations, uploads
 from reference.strict_kernels import RawKernel, compiler
@@ -98,11 +98,11 @@ def _sort(a: np.ndarray, axis: int | None = -1, kind: str | None = None) -> np.n
 
 
 def _take(a: np.ndarray, indices: Any, axis: int | None = None, out: Any = None) -> Any:
-    return np.take(a, indices, axis, out, mode="wrap")
+    return np.take(a, wrapped(indices, a.size if axis is None else a.shape[axis]), axis, out, mode="wrap")
 
 
 def _put(a: np.ndarray, ind: Any, v: Any, mode: str = "wrap") -> None:
-    np.put(a, ind, v, mode)
+    np.put(a, wrapped(ind, a.size), v, mode)
 
 
 def _take_along_axis(a: np.ndarray, indices: np.ndarray, axis: int | None) -> np.ndarray:

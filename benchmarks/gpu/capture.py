@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 import minigrad
 from benchmarks.device import captured
 from benchmarks.gpu.bench import Bench, distance, to_numpy
-from benchmarks.workloads import char_transformer, fashion_mlp_adam, lenet, resnet18
+from benchmarks.workloads import char_transformer, lenet, perceptron, resnet18
 
 F = minigrad.nn.functional
 
@@ -20,8 +21,9 @@ def section(bench: Bench) -> None:
     for name, (function, shapes) in RECORDED.items():
         bench.attempt(name, lambda name=name, f=function, s=shapes: _replays(bench, name, f, s))
     bench.attempt("dropout", lambda: _dropout(bench))
-    for name, build in STEPS.items():
-        bench.attempt(name, lambda name=name, build=build: _trains_the_same(bench, name, build))
+    for name, (build, most) in STEPS.items():
+        if not (bench.stand_in and name == "ResNet-18"):  # whose steps take a second there
+            bench.attempt(name, lambda name=name, build=build, most=most: _trains_the_same(bench, name, build, most))
 
 
 def _cupy_products(bench: Bench) -> None:
@@ -97,15 +99,15 @@ def _dropout(bench: Bench) -> None:
     bench.check("a seed repeats a replay of dropout", bool((to_numpy(replay()) == before).all()))
 
 
-STEPS: dict[str, Callable[..., Any]] = {
-    "perceptron with Adam": fashion_mlp_adam,
-    "LeNet": lenet,
-    "ResNet-18": lambda T, device: resnet18(T, device, batch=2, width=4, size=8),
-    "transformer": lambda T, device: char_transformer(T, device, batch=2, context=8, width=16, layers=1),
+STEPS: dict[str, tuple[Callable[..., Any], float]] = {  # and how far losses may be apart, relative
+    "perceptron with Adam": (perceptron(50, 40, 10, batch=16, optimizer=("Adam", {"lr": 1e-3})), 1e-4),
+    "LeNet": (lenet, 1e-4),
+    "transformer": (partial(char_transformer, batch=2, context=8, width=16, layers=1), 1e-4),
+    "ResNet-18": (partial(resnet18, width=16), 1e-2),  # its batch norms enlarge what sums of another order change
 }
 
 
-def _trains_the_same(bench: Bench, name: str, build: Callable[..., Any]) -> None:
+def _trains_the_same(bench: Bench, name: str, build: Callable[..., Any], most: float) -> None:
     """Five losses of recorded steps beside those of plain steps, after the three steps that warm it up."""
     steps = []
     for _ in range(2):
@@ -117,4 +119,4 @@ def _trains_the_same(bench: Bench, name: str, build: Callable[..., Any]) -> None
     replay = captured(minigrad, other)
     pairs = [(float(replay().item()), float(plain().item())) for _ in range(5)]
     apart = max(abs(a - b) / abs(b) for a, b in pairs)
-    bench.check(f"{name}: recorded steps train as plain ones", apart < 1e-3, f"losses apart by {apart:.2g}, relative")
+    bench.check(f"{name}: recorded steps train as plain ones", apart < most, f"losses apart by {apart:.2g}, relative")
