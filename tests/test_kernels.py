@@ -358,7 +358,8 @@ def test_pooling_runs_on_cupy(sample, dtype, seed, count_include_pad):
         on_device = results(cp.asarray(x), cp)
     for ours, expected in zip(on_device, results(x, np)):
         assert ours.dtype == expected.dtype
-        np.testing.assert_array_equal(ours.get(), expected)
+        # Kernels add up a window in another order, or gather what is scattered here.
+        np.testing.assert_allclose(ours.get(), expected, rtol=32 * np.finfo(dtype).eps, atol=32 * np.finfo(dtype).eps)
 
 
 TWO = Pool((2, 2), (2, 2), (0, 0), (1, 1), False)

@@ -25,23 +25,17 @@ import weakref
 from typing import Any
 
 from minigrad import backend
+from minigrad.cuda.memory import empty_cache
 from minigrad.cuda.random import default_generators
 from minigrad.cuda.streams import Stream, stream
 from minigrad.files import replace_file
+from minigrad.gpu_memory import Pool, memory_of
 
 __all__ = ["CUDAGraph", "graph", "graph_pool_handle", "is_current_stream_capturing"]
 
 MODES = ("global", "thread_local", "relaxed")
 
-
-class _Pool:
-    """A pool of GPU memory that lives as long as the graphs that use it."""
-
-    def __init__(self, pool: Any) -> None:
-        self.pool = pool
-
-
-_pools: weakref.WeakValueDictionary[tuple[int, int], _Pool] = weakref.WeakValueDictionary()
+_pools: weakref.WeakValueDictionary[tuple[int, int], Pool] = weakref.WeakValueDictionary()
 _numbers = itertools.count(1)
 _capturing: list[CUDAGraph] = []  # normally none or one
 
@@ -99,7 +93,7 @@ class CUDAGraph:
                 "on the default stream.) Use `with cuda.graph(g):`, which changes to one."
             )
         self._handle = graph_pool_handle() if pool is None else pool
-        self._pool = _pools.get(self._handle) or _Pool(cp.cuda.MemoryPool())
+        self._pool = _pools.get(self._handle) or memory_of(cp).new_pool()
         _pools[self._handle] = self._pool
         device = now.device_id if now.device_id >= 0 else cp.cuda.Device().id
         self._generators = list({id(g): g for g in (default_generators[device], *self._generators)}.values())
@@ -107,7 +101,7 @@ class CUDAGraph:
             generator.begin_capture()
         opened = contextlib.ExitStack()
         try:
-            opened.enter_context(cp.cuda.using_allocator(self._pool.pool.malloc))
+            opened.enter_context(cp.cuda.using_allocator(self._pool.malloc))
             now.begin_capture(cp.cuda.runtime.streamCaptureModeRelaxed)
         except BaseException:
             opened.close()
@@ -187,7 +181,7 @@ class graph:
     def __enter__(self) -> None:
         backend.gpu_module().cuda.Device().synchronize()
         gc.collect()  # arrays in cycles must not be freed in the middle of the recording
-        backend.gpu_module().get_default_memory_pool().free_all_blocks()
+        empty_cache()
         self._stream = stream(self.capture_stream)
         self._stream.__enter__()
         try:
