@@ -9,8 +9,8 @@ that have yet to begin their first.
 The gates lie apart, (G, rows, H), so that what is done to one of them at a step is done to memory without gaps. Only
 their gradients end up side by side, (rows, G*H), as factors of products over all gates.
 
-`ops.layers.recurrent` composes the same of single cells, which is the specification. On the GPU `kernels.gpu.recurrent` takes
-the steps, if states are not projected.
+`ops.layers.recurrent` composes the same of single cells, which is the specification.
+On the GPU `kernels.gpu.recurrent` takes the steps, if states are not projected.
 """
 
 from __future__ import annotations
