@@ -8,7 +8,7 @@ from tests.gpu import assert_kernels_change_nothing, both_dtypes, needs_emulatio
 
 @needs_emulation
 @both_dtypes
-@pytest.mark.parametrize(("shape", "dim"), [((5, 7), 1), ((5, 7), 0), ((2, 600, 3), 1), ((1, 1), 0)])
+@pytest.mark.parametrize(("shape", "dim"), [((5, 7), 1), ((5, 7), 0), ((2, 600, 3), 1), ((1, 1), 0), ((3, 1500), 1)])
 @pytest.mark.parametrize("op", ["softmax", "log_softmax"])
 def test_values_and_gradients(op, shape, dim, dtype):
     def program(dtype):

@@ -1,19 +1,20 @@
-"""softmax and log_softmax as one kernel each way; a block reads its row three times, twice of them from the cache."""
+"""softmax and log_softmax as one kernel each way: a row is read three times, twice of them from the cache."""
 
 from __future__ import annotations
 
 import math
 
 from minigrad.backend import Array, module_of
-from minigrad.kernels.gpu.launch import flat, launch
+from minigrad.kernels.gpu.launch import THREADS, flat, launch
+
+WARP, SHORT = 32, 1024  # threads, and numbers in a row up to which they are enough for it
 
 
 def softmax(x: Array, dim: int, log: bool) -> Array:
     """softmax(x), or its logarithm, along `dim` of x, which is not empty."""
     x = flat(x)
     out = module_of(x).empty_like(x)
-    rows, n, inner = _rows(x, dim)
-    launch("softmax", "softmax", x, rows, x, out, rows, n, inner, log)
+    _launch("softmax", dim, log, x, out)
     return out
 
 
@@ -21,12 +22,13 @@ def softmax_back(g: Array, out: Array, dim: int, log: bool) -> Array:
     """The gradient of the input, from that of the result and the result."""
     g, out = flat(g), flat(out)
     result = module_of(g).empty_like(g)
-    rows, n, inner = _rows(g, dim)
-    launch("softmax", "softmax_back", g, rows, g, out, result, rows, n, inner, log)
+    _launch("softmax_back", dim, log, g, out, result)
     return result
 
 
-def _rows(x: Array, dim: int) -> tuple[int, int, int]:
-    """How many rows there are, their length, and how far apart their elements lie."""
-    n = x.shape[dim]
-    return x.size // n, n, math.prod(x.shape[dim + 1 :])
+def _launch(name: str, dim: int, log: bool, *arrays: Array) -> None:
+    x = arrays[0]
+    n, inner = x.shape[dim], math.prod(x.shape[dim + 1 :])
+    rows = x.size // n
+    team = 1 if inner > 1 else WARP if n <= SHORT else THREADS
+    launch("softmax", name, x, -(-rows * team // THREADS), *arrays, rows, n, inner, log, team)
