@@ -339,6 +339,8 @@ class ndarray:
         """Set every element to a number or a 0-dim array."""
         if np.shape(unwrap(value)) != ():
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+        if isinstance(value, ndarray):
+            synchronizations.add("fill with an array")  # it is compared with 0, for which there is a faster way
         self._host.fill(unwrap(value))
 
     @on_stream

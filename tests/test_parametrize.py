@@ -394,8 +394,8 @@ def test_on_the_gpu_stand_in(norm):
         minigrad.manual_seed(0)
         layer = parametrize(minigrad, minigrad.nn.Linear(3, 3)).to(device)
         (layer.eval()(minigrad.ones(2, 3, device=device)) ** 2).sum().backward()
-        return [layer.weight.tolist(), *(p.grad.tolist() for p in layer.parameters())]
+        return [layer.weight.cpu(), *(p.grad.cpu() for p in layer.parameters())]
 
     with strict_cupy.install(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        assert computed("cuda") == computed("cpu")
+        minigrad.testing.assert_close(computed("cuda"), computed("cpu"))  # float32 sums in another order

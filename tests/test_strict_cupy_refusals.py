@@ -90,6 +90,7 @@ WAITS = {
     "allclose in an if": lambda x: bool(cupy.allclose(x, x)),
     "reading through a mask": lambda x: x[x > 2],
     "writing through a mask": lambda x: x.__setitem__(x > 2, 0.0),
+    "a fill with an array": lambda x: x.fill(x.max()),
     "nonzero": lambda x: x.nonzero(),
     "where with one argument": lambda x: cupy.where(x > 2),
     "unique": lambda x: cupy.unique(x),

@@ -60,7 +60,7 @@ class CUDAGraph:
         self._pool: Any = None
         self._open: contextlib.ExitStack | None = None
         self._generators: list[Any] = []
-        self._drawn: list[tuple[Any, int]] = []  # generators, and how far a replay moves them on
+        self._drawn: list[tuple[Any, Any]] = []  # generators, and what of theirs a replay draws
 
     def register_generator_state(self, generator: Any) -> None:
         """Let a generator other than the GPU's own be drawn from inside the recording."""
@@ -120,14 +120,14 @@ class CUDAGraph:
         with opened:
             drawn = [(generator, generator.end_capture()) for generator in self._generators]
             self._graph = backend.gpu_module().cuda.get_current_stream().end_capture()
-        self._drawn = [(generator, amount) for generator, amount in drawn if amount]
+        self._drawn = [(generator, numbers) for generator, numbers in drawn if numbers]
 
     def replay(self) -> None:
         """Start everything that was recorded, on the current stream. RuntimeError if there is no recording."""
         if self._graph is None:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
-        for generator, amount in self._drawn:
-            generator.before_replay(amount)
+        for generator, numbers in self._drawn:
+            generator.before_replay(numbers)
         self._graph.launch()
 
     def reset(self) -> None:
