@@ -121,15 +121,6 @@ def address(array: Array) -> int:
     return array.__array_interface__["data"][0] if isinstance(array, ndarray) else array.data.ptr
 
 
-def sum_to(array: Array, shape: tuple[int, ...]) -> Array:
-    """Sum `array` over the dimensions along which `shape` was broadcast to it: the adjoint of broadcasting."""
-    extra = array.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1)
-    # Not `array.sum`: NumPy would warn of inf - inf from a module of its own, which nobody has told to be silent.
-    summed = module_of(array).add.reduce(array, axis=axes, keepdims=True)
-    return as_array(summed.reshape(shape))
-
-
 def add_at(out: Array, index: Any, values: Array) -> None:
     """out[index] += values in place, with repeated indices adding up."""
     if type(out) is ndarray:

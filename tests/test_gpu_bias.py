@@ -70,3 +70,14 @@ def test_sums_of_nan_and_infinities():
         return [x.sum(0), x.reshape(10, 30, 70).sum((0, 2))]
 
     assert_kernels_change_nothing(program, "float64")
+
+
+@needs_emulation
+@both_dtypes
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (3, 1, 5), (1, 4, 1), (3, 4, 1), (1,), ()])
+def test_sums_over_what_was_broadcast(shape, dtype):
+    def program(dtype):
+        x, b = numbers((3, 4, 5), dtype), numbers(shape, dtype, seed=1).requires_grad_()
+        return list(minigrad.autograd.grad(x + b, b, numbers((3, 4, 5), dtype, seed=2)))
+
+    assert_kernels_change_nothing(program, dtype)

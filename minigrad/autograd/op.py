@@ -32,6 +32,7 @@ from minigrad.autograd.node import FREED, next_sequence
 from minigrad.autograd.op_node import INFERENCE_SAVED, modified, op_node_class
 from minigrad.autograd.promotion import ANY_NUMBER, need_tensors, number_error, promote, shape_error
 from minigrad.autograd.variable import INFERENCE, NO_GRAD, ONE_OF_MANY, Variable
+from minigrad.kernels.sums import sum_to
 
 _compiling = threading.Lock()  # two threads may meet at an op's first call
 
@@ -181,7 +182,7 @@ def _compile(declaration: Declaration, namespace: dict[str, Any]) -> Any:
         module_of=backend.module_of,
         as_array=backend.as_array,
         is_view_of=backend.is_view_of,
-        sum_to=backend.sum_to,
+        sum_to=sum_to,
         grad_mode=mode,
         compute=declaration.forward,
         declaration=declaration,

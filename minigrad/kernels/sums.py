@@ -11,7 +11,7 @@ import functools
 import math
 from typing import Any
 
-from minigrad.backend import np
+from minigrad.backend import as_array, module_of, np
 from minigrad.kernels.gpu import bias as gpu
 from minigrad.kernels.gpu.launch import takes
 from minigrad.kernels.products import with_vector
@@ -55,3 +55,13 @@ def total(x: Any, dim: tuple[int, ...], keepdim: bool = False) -> Any:
             out = gpu.sums_around(x, kept[0], kept[-1] + 1)
             return out.reshape([1 if i in dim else n for i, n in enumerate(shape)]) if keepdim else out
     return whole(x) if k == x.ndim and not keepdim else x.sum(axis=dim, keepdims=keepdim)
+
+
+def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """Sum x over the dims along which `shape` was broadcast to it: the adjoint of broadcasting."""
+    extra = x.ndim - len(shape)
+    dims = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1)
+    if type(x) is not np.ndarray and dims and takes(x):
+        return total(x, dims, True).reshape(shape)
+    # Not `x.sum`: NumPy would warn of inf - inf from a module of its own, which nobody has told to be silent.
+    return as_array(module_of(x).add.reduce(x, axis=dims, keepdims=True).reshape(shape))

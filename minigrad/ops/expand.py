@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd.op import Op
+from minigrad.kernels.sums import sum_to
 from minigrad.ops.forms import forms
 from minigrad.ops.shape import Shape, numbers
 
@@ -28,7 +29,7 @@ def expanded(input, shape: tuple, *, xp):
 @Op
 def summed_to_size(input, shape: tuple):
     """`input` summed over the dims along which `shape` would be expanded to it; integers as int64."""
-    return backend.sum_to(input if input.dtype.kind == "f" else input.astype("int64"), shape)
+    return sum_to(input if input.dtype.kind == "f" else input.astype("int64"), shape)
 
 
 def _not_expandable(input: Any, shape: Shape) -> RuntimeError:
