@@ -91,7 +91,12 @@ def compared() -> list[Case]:
 
 
 @pytest.mark.parametrize(("place", "case"), everywhere(compared(), every=40))
-@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
+@settings(
+    max_examples=5,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
 @given(data=st.data())
 def test_operations(place: str, case: Case, data: st.DataObject) -> None:
     sample, rng = data.draw(samples(case)), np.random.default_rng(data.draw(seeds))
@@ -162,7 +167,12 @@ def assert_same_steps(ours: Any, theirs: Any, rtol: float) -> None:
 
 @pytest.mark.parametrize(("place", "case"), everywhere([*OPTIMIZERS, MUON], every=3))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
+@settings(
+    max_examples=6,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
 @given(data=st.data())
 def test_optimizers(place: str, case: OptimizerCase, dtype: str, data: st.DataObject) -> None:
     options, arrays = case.draw(Draw(data.draw, smooth=True)), drawn_arrays(data.draw(seeds), dtype)
