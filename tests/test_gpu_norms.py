@@ -78,7 +78,8 @@ def test_batch_norm(shape, given, dtype):
 @both_dtypes
 @pytest.mark.parametrize("given", [0, 2])
 @pytest.mark.parametrize(
-    ("shape", "groups"), [((3, 4, 5), 2), ((2, 6, 7, 30), 3), ((2, 6, 7, 30), 6), ((9, 4), 2), ((2, 3, 600), 1)]
+    ("shape", "groups"),
+    [((3, 4, 5), 2), ((2, 6, 7, 30), 3), ((2, 6, 7, 30), 6), ((9, 4), 2), ((2, 3, 600), 1), ((2, 1, 3), 1)],
 )
 def test_group_and_instance_norm(shape, groups, given, dtype):
     def program(dtype):

@@ -116,6 +116,11 @@ def _sums(layout: Any, x: Array, xp: Any) -> Array:
     return xp.empty((2, int(layout["parts"][0]), int(layout["units"][0])), x.dtype)
 
 
+def _flat(parameter: Array | None) -> Array | None:
+    """A weight or bias without gaps: one that instance norm repeats for every sample may be a view with stride 0."""
+    return None if parameter is None else flat(parameter)
+
+
 def batch_norm(
     x: Array,
     weight: Array | None,
@@ -156,6 +161,7 @@ def _normalized(
     layout: Any,
 ) -> tuple[Array, Array]:
     x, xp, blocks = flat(x), module_of(x), _blocks(layout)
+    weight, bias = _flat(weight), _flat(bias)
     sums = _sums(layout, x, xp)
     launch("norms", "channel_moments", x, blocks, x, sums, layout)
     out, moments = xp.empty_like(x), xp.empty((2, sums.shape[2]), x.dtype)
@@ -175,7 +181,7 @@ def batch_norm_back(
     eps: float = 0.0,
 ) -> Gradients:
     """The gradients of input, weight and bias, as far as needed; for `learnt` moments `rstd` is the variance."""
-    g, x, xp, layout = flat(g), flat(x), module_of(x), _of_channels(x.shape)
+    g, x, weight, xp, layout = flat(g), flat(x), _flat(weight), module_of(x), _of_channels(x.shape)
     blocks, sums = _blocks(layout), None
     if not learnt or any(needs[1:]):
         sums = _sums(layout, x, xp)
