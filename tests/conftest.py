@@ -65,15 +65,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Any:
-    if not item.get_closest_marker("gpu"):
-        return (yield)
     from minigrad.kernels.gpu import settings as switches
 
-    before, switches.cudnn_tf32 = switches.cudnn_tf32, False  # torch's default, whose numbers have three digits
+    before = dict(vars(switches))  # which programs under test set
+    if item.get_closest_marker("gpu"):
+        switches.cudnn_tf32 = False  # torch's default allows it, and its numbers have three digits
     try:
         return (yield)
     finally:
-        switches.cudnn_tf32 = before
+        vars(switches).update(before)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
