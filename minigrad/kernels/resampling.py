@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.backend import device_of
 from minigrad.kernels.windows import half_in_single
 
 Array = Any
@@ -36,6 +37,7 @@ class Table:
     def __init__(self, outputs: int, inputs: int, output: Array, input: Array, weight: Array) -> None:
         self.outputs, self.inputs = outputs, inputs
         self.output, self.input, self.weight = output, input, weight
+        self.sent: dict[Any, list[Tap]] = {}  # by device and dtype
 
     @functools.cached_property
     def T(self) -> Table:
@@ -61,6 +63,20 @@ class Table:
                 weight = None if (self.weight[at] == 1).all() else self.weight[at]
                 taps.append(Tap(_positions(self.output[at]), _positions(self.input[at]), weight, n == 0))
         return taps
+
+    def taps_for(self, x: Array, xp: ModuleType) -> list[Tap]:
+        """`taps` with weights of the dtype of `x`, on its device: sent there once, as no CUDA graph may send them."""
+        key = device_of(x), x.dtype
+        if key not in self.sent:
+            self.sent[key] = [
+                Tap(
+                    *(at if type(at) is slice else xp.asarray(at) for at in tap[:2]),
+                    None if tap.weight is None else xp.asarray(tap.weight.astype(x.dtype)),
+                    tap.first,
+                )
+                for tap in self.taps
+            ]
+        return self.sent[key]
 
 
 def _even_runs(output: Array, input: Array, ratio: int) -> list[slice]:
@@ -103,11 +119,11 @@ def _along(x: Array, table: Table, axis: int, xp: ModuleType) -> Array:
     shape = (*x.shape[:axis], table.outputs, *x.shape[x.ndim + axis + 1 :])
     out = (xp.empty if table.is_complete else xp.zeros)(shape, x.dtype)
     after = (slice(None),) * (-1 - axis)
-    for tap in table.taps:
-        part = x[(..., tap.input, *after)] if type(tap.input) is slice else x.take(xp.asarray(tap.input), axis=axis)
+    for tap in table.taps_for(x, xp):
+        part = x[(..., tap.input, *after)] if type(tap.input) is slice else x.take(tap.input, axis=axis)
         if tap.weight is not None:
-            part = part * xp.asarray(tap.weight.astype(x.dtype)).reshape(-1, *(1,) * (-1 - axis))
-        where = (..., tap.output if type(tap.output) is slice else xp.asarray(tap.output), *after)
+            part = part * tap.weight.reshape(-1, *(1,) * (-1 - axis))
+        where = (..., tap.output, *after)
         if tap.first:
             out[where] = part
         else:

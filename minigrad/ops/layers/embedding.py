@@ -109,9 +109,9 @@ def renormalize(weight: Any, indices: Any, max_norm: float, norm_type: float) ->
         raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {name} instead.")
     rows.forward(table, indices, -1, False)  # raises for indices that do not fit
     xp = backend.module_of(indices)
-    used = xp.unique(indices)
+    used = xp.unique(indices) if xp is np else indices  # a GPU would wait; a row written twice gets the same numbers
     table = weight.array[used]
-    norms = (abs(table) ** norm_type).sum(axis=1, keepdims=True) ** (1 / norm_type)
+    norms = (abs(table) ** norm_type).sum(axis=-1, keepdims=True) ** (1 / norm_type)
     weight.array[used] = xp.where(norms > max_norm, table * (max_norm / (norms + 1e-7)), table)
     bump(weight)
 

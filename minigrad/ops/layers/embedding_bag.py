@@ -69,7 +69,8 @@ def embedding_bag(
         indices, starts, factors = indices[:end], starts[:-1], None if factors is None else factors[:end]
     _check_indices(indices, weight.array.shape[0])
     if mode == "max":
-        return _maxima(weight, indices, starts, padding_idx)
+        longest = input.shape[1] if input.ndim == 2 else None
+        return _maxima(weight, indices, starts, longest, padding_idx)
     return _sums(weight, indices, starts, factors, padding_idx, scale_grad_by_freq, mode == "mean")
 
 
@@ -89,15 +90,18 @@ def _sums(
     total = add_slices(terms, 0, wrap(bag), (bags, weight.shape[1]))
     if not mean:
         return total
-    counts = xp.bincount(bag, None if counted is None else counted[:, 0], minlength=bags)
+    ones = xp.ones(bag.shape, "float32") if counted is None else counted[:, 0].astype("float32")
+    counts = places.added(ones, (bag,), (bags,), xp)  # bincount would wait for a GPU
     return total / wrap(xp.maximum(counts, 1).astype(total.array.dtype)[:, None])
 
 
-def _maxima(weight: Any, indices: Any, starts: Any, padding_idx: int | None) -> Any:
-    """The largest number of each feature in each bag, the first one where several are."""
+def _maxima(weight: Any, indices: Any, starts: Any, longest: int | None, padding_idx: int | None) -> Any:
+    """The largest number of each feature in each bag, the first one where several are; None: ask for the longest."""
     xp, bags, features = backend.module_of(indices), len(starts), weight.shape[1]
     lengths = xp.concatenate([starts[1:], xp.full(1, indices.size, starts.dtype)]) - starts
-    column = xp.arange(int(lengths.max()) if bags else 0)
+    if longest is None:
+        longest = int(lengths.max()) if bags else 0
+    column = xp.arange(longest if bags else 0)
     if not column.size:
         return weight[:0].sum(0).expand(bags, features)
     members = indices[xp.minimum(starts[:, None] + column, indices.size - 1)]

@@ -34,8 +34,10 @@ def read_pixels(input, pixel: Any, inside: Any, *, xp):
     """Of images (N, C, *sizes) the channels at flat places `pixel` (N, P), 0 unless `inside`: (N, P, C)."""
     flat = input.reshape(*input.shape[:2], math.prod(input.shape[2:])).swapaxes(1, 2)
     out = places.read(flat, (xp.arange(len(pixel))[:, None], pixel), xp)
-    out[~inside] = 0
-    return out
+    if xp is backend.np:
+        out[~inside] = 0
+        return out
+    return xp.where(inside[..., None], out, 0)  # without a mask as an index, for which the host waits
 
 
 @Op
