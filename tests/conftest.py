@@ -4,6 +4,8 @@ and GPU tests that are skipped in plain sight."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 # Before NumPy and torch are imported: with one thread each, sums have one order and two cores run two test runs.
@@ -74,6 +76,25 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
         return (yield)
     finally:
         vars(switches).update(before)
+
+
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def gpu(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """minigrad's device "cuda" is CuPy's stand-in, and then CuPy; the array module."""
+    from minigrad import backend
+    from reference import strict_cupy
+
+    with strict_cupy.install() if request.param == "stand-in" else nullcontext(backend.gpu_module()) as cp:
+        yield cp
+
+
+@pytest.fixture
+def stand_in() -> Iterator[Any]:
+    """minigrad's device "cuda" is CuPy's stand-in; the array module."""
+    from reference import strict_cupy
+
+    with strict_cupy.install() as cp:
+        yield cp
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -21,22 +21,6 @@ from tests.lockstep import Raised, attempt, same
 no_gpu = pytest.mark.skipif(cuda.is_available(), reason="what follows is torch's way without a GPU")
 
 
-@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
-def gpu(request):
-    """The array module of device "cuda"."""
-    if request.param == "gpu":
-        yield backend.gpu_module()
-    else:
-        with strict_cupy.install() as cupy:
-            yield cupy
-
-
-@pytest.fixture
-def stand_in():
-    with strict_cupy.install() as cupy:
-        yield cupy
-
-
 # -- torch's names -----------------------------------------------------------------------------------------------------
 
 PUBLIC = sorted(

@@ -7,27 +7,11 @@ import pytest
 import torch
 
 import minigrad
-from minigrad import backend, cuda, nn
+from minigrad import cuda, nn
 from minigrad.ops import exchange
 from minigrad.utils.data import DataLoader, TensorDataset
 from reference import strict_cuda, strict_cupy
 from tests.lockstep import attempt, same
-
-
-@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
-def gpu(request):
-    """The array module of device "cuda"."""
-    if request.param == "gpu":
-        yield backend.gpu_module()
-    else:
-        with strict_cupy.install() as cupy:
-            yield cupy
-
-
-@pytest.fixture
-def stand_in():
-    with strict_cupy.install() as cupy:
-        yield cupy
 
 
 def waits(action):

@@ -6,7 +6,6 @@ import importlib
 import itertools
 import threading
 from collections import namedtuple
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import minigrad
 from minigrad.kernels.gpu import blas, settings
 from minigrad.kernels.products import with_vector
 from minigrad.nn import functional as F
-from reference import strict_blas, strict_cupy
+from reference import strict_blas
 from tests.gpu import needs_emulation, numbers
 
 pytestmark = needs_emulation
@@ -28,11 +27,10 @@ every_dtype = pytest.mark.parametrize("dtype", RTOL)
 Call = namedtuple("Call", "count m n k a b out lead compute beta")
 
 
-@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
-def cp(request):
+@pytest.fixture
+def cp(gpu):
     """CuPy's stand-in, or CuPy."""
-    with strict_cupy.install() if request.param == "stand-in" else nullcontext():
-        yield minigrad.backend.gpu_module()
+    return gpu
 
 
 @pytest.fixture

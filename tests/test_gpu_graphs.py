@@ -1,27 +1,17 @@
 """CUDA graphs: replays of a captured step do what the step would have done, on the stand-in and on a GPU."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 
 import minigrad
 from minigrad import cuda, nn
 from minigrad.nn import functional as F
-from reference import strict_cupy
 from tests.gpu import needs_emulation
 
 pytestmark = [
     needs_emulation,
     pytest.mark.filterwarnings("ignore:This instance was constructed with capturable=True"),  # torch's, of eager steps
 ]
-
-
-@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
-def gpu(request):
-    """minigrad's device "cuda": CuPy's stand-in, or CuPy."""
-    with strict_cupy.install() if request.param == "stand-in" else nullcontext():
-        yield
 
 
 def mlp():

@@ -3,7 +3,6 @@
 import copy
 import math
 import pickle
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -22,12 +21,11 @@ from tests.gpu import drawn_as_on_the_gpu, needs_emulation
 needs_kernels = needs_emulation
 
 
-@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
-def cp(request):
+@pytest.fixture
+def cp(gpu):
     """CuPy's stand-in, or CuPy; the generators are seeded with 5."""
-    with strict_cupy.install() if request.param == "stand-in" else nullcontext():
-        minigrad.manual_seed(5)
-        yield backend.gpu_module()
+    minigrad.manual_seed(5)
+    return gpu
 
 
 # -- Philox -----------------------------------------------------------------------------------------------------------
