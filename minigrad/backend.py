@@ -104,12 +104,17 @@ def as_array(value: Any) -> Array:
 
 def to_numpy(array: Array) -> np.ndarray:
     """The values on the CPU: `array` itself, or a copy of a GPU array."""
-    return array if isinstance(array, ndarray) else array.get()
+    if isinstance(array, ndarray):
+        return array
+    # of others CuPy makes a copy itself, and forgets which stream `use()` has made the current one
+    return (array if array.flags.c_contiguous else array.copy()).get()
 
 
 def is_view_of(array: Array, source: Array) -> bool:
     """True if `array`, just computed from `source`, shares its memory."""
     base = array.base
+    if base is None and is_gpu_array(array) and is_gpu_array(source):  # CuPy's as_strided names none
+        return array is not source and array.data.mem is source.data.mem
     if base is None or array is source or base is source or base is source.base:
         return base is not None
     # as_strided hangs a helper between an array and its base

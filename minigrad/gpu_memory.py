@@ -75,12 +75,15 @@ class Memory:
         self.kept: list[tuple[Any, Any]] = []  # events, and arrays that stay until then
         self.default = Pool(self, cp.get_default_memory_pool(), cp.cuda.get_allocator())
         self.pools: weakref.WeakSet[Pool] = weakref.WeakSet([self.default])
+        self.retired: list[Any] = []  # CuPy's pools that nobody holds any more, while they have memory
 
     def new_pool(self) -> Pool:
         """A pool of its own, such as a CUDA graph needs; it counts as long as somebody holds it."""
         pool = self.cp.cuda.MemoryPool()
         made = Pool(self, pool, pool.malloc)
         self.pools.add(made)
+        # CuPy would never give back what is free in a pool that is gone.
+        weakref.finalize(made, self.retired.append, pool).atexit = False
         return made
 
     def use(self) -> Use:
@@ -89,14 +92,17 @@ class Memory:
 
     def used(self) -> int:
         """Bytes of the current GPU in use by arrays."""
-        return sum(pool.pool.used_bytes() for pool in self.pools)
+        return sum(pool.used_bytes() for pool in self._all())
 
     def held(self) -> int:
         """Bytes of the current GPU that the pools hold."""
-        held = sum(pool.pool.total_bytes() for pool in self.pools)
+        held = sum(pool.total_bytes() for pool in self._all())
         use = self.use()
         use.peak_held = max(use.peak_held, held)  # it grows until memory is given back, and is asked for before that
         return held
+
+    def _all(self) -> list[Any]:
+        return [pool.pool for pool in self.pools] + self.retired
 
     def note(self, size: int) -> None:
         """Count `size` bytes that were given."""
@@ -109,10 +115,12 @@ class Memory:
             use.peak = max(use.peak, use.bound)
 
     def give_back(self) -> None:
-        """Give memory that no array uses back to the current GPU; not that of other pools, to which graphs write."""
+        """Give memory that no array uses back to the current GPU; not that of pools to which graphs write."""
         self.held()
         self._let_go()
-        self.default.pool.free_all_blocks()
+        for pool in (self.default.pool, *self.retired):
+            pool.free_all_blocks()
+        self.retired[:] = [pool for pool in self.retired if pool.total_bytes()]
 
     def keep(self, array: Any, stream: Any) -> None:
         """Do not use the array's memory again before CuPy's `stream` has done what it was given until now."""

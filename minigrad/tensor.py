@@ -267,7 +267,7 @@ class Tensor(TensorOps, Conversions, Rarer):
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        return self.array.tolist()
+        return backend.to_numpy(self.array).tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array that shares the memory."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from reference.strict_capture import capture, garbage, on_stream, owner
-from reference.strict_cuda import alloc
+from reference.strict_cuda import alloc, get_current_stream
 from reference.strict_device import NAMES, VERSION, Device, Flags, MemoryPointer, synchronizations, uploads
 
 # Parameters that CuPy's functions take as arrays only; others (axes, shapes, widths ...) may be lists of numbers.
@@ -34,6 +34,8 @@ SYNCHRONIZING = {
     "nanmin", "nonzero", "place", "save", "savetxt", "savez", "savez_compressed", "setdiff1d", "setxor1d",
     "trim_zeros", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
 }  # fmt: skip
+
+JOINS = {"column_stack", "concatenate", "dstack", "hstack", "stack", "vstack"}
 
 
 # -- between the device and the host -----------------------------------------------------------------------------------
@@ -108,6 +110,14 @@ def waits(name: str, arguments: dict[str, Any]) -> bool:
     return name in SYNCHRONIZING or isinstance(arguments.get("repeats"), (ndarray, list, tuple))
 
 
+def note_tables(name: str, args: tuple) -> None:
+    """An upload for more than eight arrays to join: CuPy sends their addresses, unless they are of 2 MB on average."""
+    if name.removeprefix("cupy.") in JOINS and args and isinstance(args[0], (list, tuple)) and len(args[0]) > 8:
+        if len({x.dtype for x in args[0]}) == 1 and sum(x.nbytes for x in args[0]) < len(args[0]) << 21:
+            capture.refuse("a copy from the host")
+            uploads.add("a table of arrays to join")
+
+
 def checked(name: str, parameters: str, compute: Callable) -> Callable:
     """`compute`, a NumPy function, behind CuPy's `parameters`: unknown keywords and host arrays are TypeErrors."""
     signature = inspect.signature(eval(f"lambda {parameters[1:-1]}: None"))  # the text is ours, from cupy_names.json
@@ -122,6 +132,7 @@ def checked(name: str, parameters: str, compute: Callable) -> Callable:
             for part in value if parameter in variadic else (value,):
                 refuse_host(name, parameter, part)
         capture.refuse_library(name)
+        note_tables(name, args)
         if waits(name.rpartition(".")[2], bound.arguments):
             synchronizations.add(name)
         return wrap(compute(*unwrap(args), **unwrap(kwargs)), args, kwargs)
@@ -223,7 +234,7 @@ class ndarray:
     real = property(lambda self: wrap(self._host.real, self) if self.dtype.kind == "c" else self)
     imag = property(lambda self: wrap(self._host.imag, self))
     device = property(lambda self: Device(0))
-    data = property(lambda self: MemoryPointer(self._host.ctypes.data))
+    data = property(lambda self: MemoryPointer(self._host.ctypes.data, owner(self._host)))
 
     @property
     def flags(self) -> Flags:
@@ -275,6 +286,9 @@ class ndarray:
     ) -> np.ndarray:
         """A copy on the host; waits for the device."""
         synchronizations.add("a copy to the host")
+        if not (self._host.flags.c_contiguous or (order != "C" and self._host.flags.f_contiguous)):
+            with get_current_stream():  # a copy on the device, after which CuPy has forgotten what `use()` has set
+                pass
         if out is None:
             return np.array(self._host, order=order)
         if not isinstance(out, np.ndarray) or (out.dtype, out.shape) != (self.dtype, self.shape):

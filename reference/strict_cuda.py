@@ -63,9 +63,10 @@ class OutOfMemoryError(MemoryError):
 
 
 class _Current(threading.local):
-    """The streams entered by this thread, the innermost last."""
+    """This thread's stream, and those entered, the innermost last. `use()` sets only the first."""
 
     def __init__(self) -> None:
+        self.stream = Stream.null
         self.stack: list[Stream] = [Stream.null]
 
 
@@ -91,9 +92,9 @@ class Stream:
         """The stream of an object with `__cuda_stream__`."""
         version, ptr = obj.__cuda_stream__()
         if version != 0:
-            raise ValueError(f"__cuda_stream__() returned unsupported version {version}, only version 0 is supported")
+            raise TypeError(f"__cuda_stream__() returned unsupported version {version}, only version 0 is supported")
         stream = cls(null=True)
-        stream.ptr, stream.device_id, stream._foreign_stream_ref = ptr, 0, obj
+        stream.ptr, stream._foreign_stream_ref = ptr, obj  # its device is not known
         return stream
 
     _foreign_stream_ref: Any = None
@@ -109,14 +110,16 @@ class Stream:
 
     def __enter__(self) -> Stream:
         current.stack.append(self)
+        current.stream = self
         return self
 
     def __exit__(self, *error: object) -> None:
         current.stack.pop()
+        current.stream = current.stack[-1]
 
     def use(self) -> Stream:
         """Make it the current stream."""
-        current.stack[-1] = self
+        current.stream = self
         return self
 
     @property
@@ -185,7 +188,7 @@ class Event:
 
 def get_current_stream(device_id: int = -1) -> Stream:
     """The stream on which this thread's work goes."""
-    return current.stack[-1]
+    return current.stream
 
 
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:
@@ -225,7 +228,7 @@ class MemoryPointer:
 
 
 class MemoryPool:
-    """cupy.cuda.MemoryPool."""
+    """cupy.cuda.MemoryPool. What is free in a pool that is dropped is lost, as in CuPy."""
 
     def __init__(self, allocator: Any = None) -> None:
         self._hardware = hardware
@@ -285,9 +288,6 @@ class MemoryPool:
     def get_limit(self) -> int:
         """The limit; 0 for none."""
         return self._limit
-
-    def __del__(self) -> None:
-        self.free_all_blocks()
 
 
 class _Allocator(threading.local):

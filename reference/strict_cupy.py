@@ -84,9 +84,23 @@ def _as_array(compute: Callable) -> Callable:
 
 def _contiguous(order: str) -> Callable:
     def compute(a: Any, dtype: Any = None) -> Any:
-        return as_device(a, dtype, order)
+        made = as_device(a, dtype, order)
+        return made if made.ndim else made.reshape(1)
 
     return compute
+
+
+def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
+    """cupy.lib.stride_tricks.as_strided: the result shares memory with x, which is not its base."""
+    made = wrap(stride_tricks.as_strided(x._host, shape, strides), x)
+    made.base, made._memory = None, x._memory if x.base is None else x.base._memory
+    return made
+
+
+def _concatenate(tup: Any, *args: Any, **kwargs: Any) -> Any:
+    if not all(x.ndim for x in tup) and (args or (kwargs.get("axis", 0),))[0] is not None:
+        raise TypeError("zero-dimensional arrays cannot be concatenated")
+    return np.concatenate(tup, *args, **kwargs)
 
 
 def _argsort(a: np.ndarray, axis: int | None = -1, kind: str | None = None) -> np.ndarray:
@@ -122,6 +136,7 @@ def _einsum(*operands: Any, **options: Any) -> Any:
 COMPUTE: dict[str, Callable] = {
     **{name: _as_array(getattr(np, name)) for name in ("allclose", "array_equal", "array_equiv", "count_nonzero")},
     "argsort": _argsort,
+    "concatenate": _concatenate,
     "einsum": _einsum,
     "empty": lambda *args, **kwargs: garbage(np.empty(*args, **kwargs)),
     "empty_like": lambda *args, **kwargs: garbage(np.empty_like(*args, **kwargs)),
@@ -222,7 +237,7 @@ cupy = Namespace(
     get_array_module=get_array_module,
     get_default_memory_pool=lambda: strict_cuda.default_pool,
     is_available=lambda: True,
-    lib=Namespace("cupy.lib", stride_tricks=Namespace("cupy.lib.stride_tricks", stride_tricks)),
+    lib=Namespace("cupy.lib", stride_tricks=Namespace("cupy.lib.stride_tricks", stride_tricks, as_strided=_as_strided)),
     linalg=Namespace("cupy.linalg", np.linalg),
     ndarray=ndarray,
     RawKernel=RawKernel,

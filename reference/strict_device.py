@@ -83,6 +83,7 @@ class MemoryPointer:
     """Where an array's memory begins."""
 
     ptr: int
+    mem: object = None  # the same for all arrays on a block of memory
     device: Device = Device()
 
 

@@ -9,6 +9,7 @@ from minigrad import backend
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import Variable
+from minigrad.kernels.joining import concatenate as concatenate_arrays
 from minigrad.ops.dims import normalize_dim
 from minigrad.ops.expand import expand
 from minigrad.ops.forms import forms
@@ -28,10 +29,10 @@ EMPTY = (0,)  # tensors of this shape fit to any others, as they always did in t
 def joined(*tensors, dim: int = 0, xp):
     """`tensors` one after the other along `dim`, in row-major order; those of shape (0,) do not count."""
     try:
-        return xp.asarray(xp.concatenate(tensors, axis=dim), order="C")
-    except ValueError:
+        return xp.asarray(concatenate_arrays(xp, tensors, dim), order="C")
+    except (TypeError, ValueError):  # CuPy's, and NumPy's, of arrays without dims
         dim = _check_fit(tensors, dim)
-        return xp.asarray(xp.concatenate([a for a in tensors if a.shape != EMPTY], axis=dim), order="C")
+        return xp.asarray(concatenate_arrays(xp, [a for a in tensors if a.shape != EMPTY], dim), order="C")
 
 
 @Op(promote="common", node="StackBackward0")
@@ -39,7 +40,7 @@ def stacked(*tensors, dim: int = 0, xp):
     """`tensors`, all of one shape, along a new dim `dim`, in row-major order."""
     new = (*(slice(None),) * normalize_dim(dim, tensors[0].ndim + 1), None)
     try:
-        return xp.asarray(xp.concatenate([a[new] for a in tensors], axis=len(new) - 1), order="C")
+        return xp.asarray(concatenate_arrays(xp, [a[new] for a in tensors], len(new) - 1), order="C")
     except (ValueError, IndexError):
         shape = tensors[0].shape
         i, odd = next((i, a.shape) for i, a in enumerate(tensors) if a.shape != shape)

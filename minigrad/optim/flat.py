@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minigrad import backend
 from minigrad.autograd.variable import Variable
 from minigrad.backend import Array, np
+from minigrad.kernels.joining import concatenate
 from minigrad.optim.loop import count_up
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Bundle:
         """Gather, update, scatter; False if gradients or numbers of the state do not allow it this time."""
         if not self._ready(gradients):
             return False
-        self.xp.concatenate(gradients, None, self.g)
+        concatenate(self.xp, gradients, None, self.g)
         if group.get("maximize"):
             self.xp.negative(self.g, self.g)
         state = {name: own[0].copy() for name, own in self.numbers.items()}
@@ -170,7 +171,7 @@ class Joined:
         self.parts = [self.buffer[end - a.size : end].reshape(a.shape) for a, end in zip(arrays, ends)]
 
     def gather(self) -> Array:
-        return self.xp.concatenate(self.arrays, None, self.buffer)
+        return concatenate(self.xp, self.arrays, None, self.buffer)
 
     def scatter(self) -> None:
         for array, part in zip(self.arrays, self.parts):

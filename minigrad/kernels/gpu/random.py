@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from minigrad.backend import Array, module_of, np
 from minigrad.formats import memory_order
 from minigrad.kernels.gpu import launch as launching
-from minigrad.kernels.gpu.launch import THREADS, launch
+from minigrad.kernels.gpu.launch import THREADS, flat, launch
 from minigrad.kernels.philox import Philox, Place, Recorded, limit, signed
 from minigrad.kernels.words import Words
 
@@ -120,7 +120,7 @@ def noise_for(engine: Any, x: Array, p: float, scale: float) -> Noise:
 def dropout(x: Array, noise: Noise) -> Array:
     """x * noise, float32 or float64, laid out as the array that the noise was drawn for."""
     xp = module_of(x)
-    laid = xp.ascontiguousarray(x.transpose(noise.order))
+    laid = flat(x.transpose(noise.order))
     out = xp.empty_like(laid)
     _launch("dropout", laid, -(-x.size // 4), laid, out, x.size, noise.limit, noise.scale, *noise.place)
     return out.transpose(tuple(sorted(range(x.ndim), key=noise.order.__getitem__)))

@@ -16,6 +16,7 @@ from minigrad.autograd.mode import is_grad_enabled
 from minigrad.autograd.op import Op
 from minigrad.autograd.trace import warn
 from minigrad.autograd.variable import wrap
+from minigrad.kernels.joining import concatenate
 from minigrad.kernels.products import add_product, product
 from minigrad.ops.join import joined
 from minigrad.ops.layers.softmax import softmax
@@ -167,7 +168,7 @@ def chunked_losses(input, linear_weight, linear_bias, target, weight, ignore_ind
     parts = [
         _of_chunk(input[rows], *given, target[rows], weight, ignore_index, xp)[0] for rows in _chunks(len(input), size)
     ]
-    return xp.concatenate(parts)
+    return concatenate(xp, parts)
 
 
 @chunked_losses.joint_derivative("input", "linear_weight", "linear_bias")

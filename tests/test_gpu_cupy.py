@@ -1,0 +1,125 @@
+"""What CuPy does otherwise than NumPy without saying so, read in its source: the stand-in does it, and nothing breaks."""
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import cuda, nn
+from reference import strict_cuda
+from reference.strict_cupy import cupy, forbid_uploads, install
+from reference.strict_device import HostCopied
+from tests.gpu import needs_emulation
+
+
+@pytest.fixture(autouse=True)
+def gpu():
+    with install():
+        yield
+
+
+def test_cupy_sends_a_table_to_join_more_than_eight_arrays():
+    few, many = ([cupy.zeros(2) for _ in range(n)] for n in (8, 9))
+    with forbid_uploads():
+        cupy.concatenate(few)
+        with pytest.raises(HostCopied):
+            cupy.concatenate(many)
+        with pytest.raises(HostCopied):
+            cupy.stack(many)
+
+
+@pytest.mark.parametrize("join", [minigrad.cat, minigrad.stack])
+@pytest.mark.parametrize("count", [9, 70])
+def test_many_tensors_are_joined_in_a_recording(join, count):
+    parts = [minigrad.full((2, 3), float(i), device="cuda", requires_grad=True) for i in range(count)]
+    g = cuda.CUDAGraph()
+    with cuda.graph(g):
+        out = join(parts, 1)
+        (out * out).sum().backward()
+    g.replay()
+    expected = (np.concatenate if join is minigrad.cat else np.stack)([p.detach().cpu().numpy() for p in parts], 1)
+    np.testing.assert_array_equal(out.detach().cpu().numpy(), expected)
+    assert [p.grad[0, 0].item() for p in parts] == [2.0 * i for i in range(count)]
+
+
+@pytest.mark.filterwarnings("ignore:This instance was constructed with capturable=True")
+def test_an_optimizer_of_many_small_parameters_is_recorded():
+    """Its gradients are joined end to end; there are no kernels for it."""
+    params = [nn.Parameter(minigrad.ones(3, device="cuda")) for _ in range(12)]
+    optimizer = minigrad.optim.Adadelta(params, capturable=True, foreach=True)
+
+    def step():
+        for p in params:
+            p.grad = p.detach() * 2
+        optimizer.step()
+
+    with cuda.stream(cuda.Stream()):
+        for _ in range(3):
+            step()
+    g = cuda.CUDAGraph()
+    with cuda.graph(g):
+        step()
+    before = params[0][0].item()
+    g.replay()
+    assert len({p[0].item() for p in params} | {before}) == 2
+
+
+def test_numbers_are_not_joined():
+    with pytest.raises(TypeError):
+        cupy.concatenate([cupy.zeros(()), cupy.zeros(())])
+    with pytest.raises(RuntimeError, match="zero-dimensional tensor"):
+        minigrad.cat([minigrad.ones((), device="cuda")] * 2)
+
+
+def test_views_with_strides_of_their_own_are_views():
+    """CuPy's as_strided gives arrays that name no base."""
+    assert cupy.lib.stride_tricks.as_strided(cupy.zeros(3), (2,), (8,)).base is None
+    x = minigrad.arange(6.0, device="cuda", requires_grad=True)
+    y = x * 1
+    for view in (y.unfold(0, 2, 2), y.as_strided((3, 2), (2, 1)), y.as_strided((2,), (1,), 3)):
+        assert view._base is y
+    y.unfold(0, 2, 2)[1].mul_(10)
+    assert y.tolist() == [0, 1, 20, 30, 4, 5]
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1, 10, 10, 1, 1]
+    assert y[:4].reshape(2, 2).t().reshape(4)._base is None  # a copy
+
+
+@pytest.mark.parametrize("read", ["cpu", "tolist", "numpy"])
+def test_reading_leaves_the_current_stream(read):
+    """CuPy enters a stream to copy an array with gaps, and leaves it for the one that was entered before."""
+    turned, stream = minigrad.ones(2, 3, device="cuda").t(), cuda.Stream()
+    with cuda.stream(stream):
+        turned.numpy(force=True) if read == "numpy" else getattr(turned, read)()
+        assert cuda.current_stream() == stream
+        turned.array.get()
+        assert cuda.current_stream() == cuda.default_stream()
+
+
+def test_the_memory_of_a_graph_that_is_gone_is_given_back():
+    """CuPy loses what is free in a pool that is dropped; what is still in use is given back when it no longer is."""
+    cuda.empty_cache()
+    x, before = minigrad.ones(1000, device="cuda"), strict_cuda.hardware.taken
+    g = cuda.CUDAGraph()
+    with cuda.graph(g):
+        out = (x * 2 + 1).exp()
+    cuda.empty_cache()
+    held = strict_cuda.hardware.taken
+    assert held > before
+    g.reset()
+    assert cuda.memory_reserved() == held
+    cuda.empty_cache()
+    assert before < strict_cuda.hardware.taken < held
+    del out
+    cuda.empty_cache()
+    assert strict_cuda.hardware.taken <= before
+
+
+@needs_emulation
+def test_a_number_is_dropped_as_a_number():
+    """ascontiguousarray gives numbers a dim."""
+    assert cupy.ascontiguousarray(cupy.zeros(())).shape == (1,)
+    x = minigrad.ones((), device="cuda", requires_grad=True)
+    out = nn.functional.dropout(x, 0.5)
+    out.backward()
+    assert out.shape == x.grad.shape == ()
+    assert minigrad.ones((), device="cuda").bernoulli().shape == ()
