@@ -1,5 +1,7 @@
 """CUDA graphs: replays of a captured step do what the step would have done, on the stand-in and on a GPU."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -175,6 +177,117 @@ def test_uses_that_make_no_sense(gpu):
         g.replay()
 
 
+def test_a_graph_that_was_reset_is_used_again(gpu):
+    x, g = minigrad.ones(3, device="cuda"), cuda.CUDAGraph(keep_graph=True)
+    for factor in (2, 3):
+        with cuda.graph(g):
+            y = x * factor
+        g.instantiate()
+        g.replay()
+        assert y.tolist() == [factor] * 3
+        g.reset()
+
+
+def test_a_recording_ends_on_its_own_stream(gpu):
+    x, g = minigrad.ones(3, device="cuda"), cuda.CUDAGraph()
+    with cuda.stream(cuda.Stream()):
+        g.capture_begin()
+        y = x + 1
+        with cuda.stream(cuda.Stream()), pytest.raises(RuntimeError, match="must end on the same stream"):
+            g.capture_end()
+        g.capture_end()
+    with cuda.stream(cuda.Stream()):
+        g.replay()
+        assert y.tolist() == [2.0] * 3
+
+
+def test_a_recording_within_a_recording_is_an_error(gpu):
+    step = Step("dropout", "SGD")
+    with pytest.raises(RuntimeError, match="capturing"):
+        with cuda.graph(cuda.CUDAGraph()):
+            with cuda.graph(cuda.CUDAGraph()):
+                step()
+    with pytest.raises(RuntimeError):
+        with cuda.graph(cuda.CUDAGraph()):
+            cuda.CUDAGraph().capture_begin()
+    assert not cuda.is_current_stream_capturing()
+    g, loss = captured(step)
+    g.replay()
+    assert np.isfinite(loss.item())
+
+
+def test_a_block_that_fails_leaves_all_as_it_was(gpu):
+    before = cuda.current_stream()
+    with pytest.raises(KeyError, match="mine"):
+        with cuda.graph(g := cuda.CUDAGraph()):
+            minigrad.rand(3, device="cuda")
+            raise KeyError("mine")
+    assert cuda.current_stream() == before
+    assert minigrad.rand(3, device="cuda").sum().item() > 0
+    g.reset()
+    with cuda.graph(g):
+        x = minigrad.ones(3, device="cuda") * 2
+    g.replay()
+    assert x.tolist() == [2.0] * 3
+
+
+def test_the_memory_goes_with_the_graph(gpu):
+    captured(Step("mlp", "SGD"))  # libraries keep what they need
+    cuda.empty_cache()
+    before = cuda.memory_reserved()
+    with cuda.graph(g := cuda.CUDAGraph()):
+        x = minigrad.ones(2**20, device="cuda")
+        y = x.exp() + 1
+    del x
+    assert cuda.memory_reserved() >= before + 2**23
+    g.replay()
+    assert y[0].item() == pytest.approx(np.e + 1)
+    del g, y
+    cuda.empty_cache()
+    assert cuda.memory_reserved() == before
+
+
+def test_another_thread_computes_on_the_cpu_meanwhile(gpu):
+    def work():
+        assert not cuda.is_current_stream_capturing()
+        model = mlp()
+        optimizer = minigrad.optim.Adam(model.parameters())
+        F.cross_entropy(model(minigrad.rand(4, 6)), minigrad.tensor([0, 1, 2, 0])).backward()
+        optimizer.step()
+        return model[0].weight.sum().item()
+
+    step = Step("mlp", "SGD")
+    captured(step)
+    with ThreadPoolExecutor(1) as pool, cuda.graph(g := cuda.CUDAGraph()):
+        loss = step()
+        assert np.isfinite(pool.submit(work).result())
+        assert cuda.is_current_stream_capturing()
+    g.replay()
+    assert np.isfinite(loss.item())
+
+
+def test_gradients_are_those_of_the_last_replay(gpu):
+    """Of parameters without gradients at the recording, and of parameters whose gradients it adds to."""
+    x = minigrad.ones(3, device="cuda", requires_grad=True)
+    y = minigrad.ones(3, device="cuda", requires_grad=True)
+    factor = minigrad.ones((), device="cuda")
+    y.grad = minigrad.ones(3, device="cuda")
+    assert x.grad is None
+    with cuda.graph(g := cuda.CUDAGraph()):
+        loss = (x * x + y * y).sum() * factor
+        loss.backward(retain_graph=True)
+        loss.backward()
+    factor.fill_(3.0)
+    g.replay()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([12.0] * 3, [13.0] * 3)
+    g.replay()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([12.0] * 3, [25.0] * 3)
+    x.grad = y.grad = None
+    (x.sum() + y.sum()).backward()  # without a graph: elsewhere
+    g.replay()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([1.0] * 3, [1.0] * 3)
+
+
 def test_graphs_share_a_pool(gpu):
     x = minigrad.zeros(3, device="cuda")
     first, second = cuda.CUDAGraph(), cuda.CUDAGraph()
@@ -246,8 +359,53 @@ def test_a_graphed_function_of_several_results(gpu):
 
 def test_what_cannot_be_graphed(gpu):
     module, x = mlp().cuda(), minigrad.ones(1, 6, device="cuda")
-    with pytest.raises(TypeError, match="must contain only Tensors"):
-        cuda.make_graphed_callables(module, (x, 1))
-    module.register_forward_hook(lambda *_: None)
-    with pytest.raises(RuntimeError, match="must not have hooks"):
+    for wrong in (1, None):
+        with pytest.raises(AssertionError, match="must contain only Tensors"):
+            cuda.make_graphed_callables(module, (x, wrong))
+    module.register_buffer("wrong", x.clone().requires_grad_())
+    with pytest.raises(AssertionError, match="All buffers must have"):
         cuda.make_graphed_callables(module, (x,))
+    module = mlp().cuda()
+    module.register_forward_hook(lambda *_: None)
+    with pytest.raises(AssertionError, match="must not have hooks"):
+        cuda.make_graphed_callables(module, (x,))
+    unused = minigrad.ones(2, device="cuda", requires_grad=True)
+    with pytest.raises(RuntimeError, match="not have been used"):
+        cuda.make_graphed_callables(lambda a, b: a * 2, (x.clone().requires_grad_(), unused))
+    graphed = cuda.make_graphed_callables(
+        lambda a, b: a * 2, (x.clone().requires_grad_(), unused), allow_unused_input=True
+    )
+    a, b = x.clone().requires_grad_(), unused.clone().detach().requires_grad_()
+    graphed(a, b).sum().backward()
+    assert a.grad.tolist() == [[2.0] * 6]
+
+
+def test_what_a_graphed_callable_takes_and_gives(gpu):
+    """Nested arguments, results that are no tensors, no keywords, no second derivatives."""
+    graphed = cuda.make_graphed_callables(
+        lambda pair, more: (pair[0] * pair[1] + more["c"], None, "text"),
+        (ones := [minigrad.ones(2, device="cuda", requires_grad=True) for _ in range(2)], {"c": ones[0]}),
+    )
+    x, y = (minigrad.tensor(v, device="cuda", requires_grad=True) for v in ([1.0, 2.0], [3.0, 4.0]))
+    out, nothing, text = graphed((x, y), {"c": x})
+    assert (out.tolist(), nothing, text) == ([4.0, 10.0], None, "text")
+    (g,) = minigrad.autograd.grad(out.sum() ** 2, x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.sum().backward()
+    with pytest.raises(TypeError, match="with 3 tensors, got 1"):
+        graphed(x)
+    with pytest.raises(TypeError, match="keyword"):
+        graphed((x, y), more={"c": x})
+
+
+def test_a_module_graphed_in_eval_mode(gpu):
+    class Scaled(nn.Linear):
+        def forward(self, x, scale=1):
+            return F.dropout(super().forward(x), 0.5, self.training) * scale
+
+    module, x = Scaled(3, 2).cuda().eval(), minigrad.ones(4, 3, device="cuda")
+    expected = module(x).tolist()
+    assert cuda.make_graphed_callables(module, (x,)) is module
+    assert module(x).tolist() == expected
+    module.train()
+    assert np.all(module(x, scale=0).tolist() == np.zeros((4, 2)))  # not the graph: the modes differ

@@ -11,7 +11,7 @@ from typing import Any
 
 from minigrad import backend
 from minigrad.autograd import grad
-from minigrad.autograd.function import Function
+from minigrad.autograd.function import Function, once_differentiable
 from minigrad.autograd.variable import Variable
 from minigrad.cuda.graphs import CUDAGraph, graph, graph_pool_handle
 from minigrad.cuda.streams import Stream, stream
@@ -28,14 +28,14 @@ def make_graphed_callables(
 ) -> Any:
     """Record modules or functions for arguments like `sample_args`; what is returned takes their place.
 
-    One callable and a tuple of tensors, or a tuple of callables and a tuple of such tuples; several are recorded in
-    their order, which must be that in which they run. A module is returned itself, with a new `forward` that is used in
-    the mode (training or not) in which it was recorded. Shapes must stay the samples', and an output is overwritten
-    by the next call. RuntimeError for modules with hooks or with buffers that need gradients.
+    One callable and a tuple of tensors (or of tuples, lists and dicts of tensors), or a tuple of callables and a tuple
+    of such tuples; several are recorded in their order, which must be that in which they run. A module is returned
+    itself, with a new `forward` that is used in the mode (training or not) in which it was recorded. Shapes must stay
+    the samples', and an output is overwritten by the next call. There are no second derivatives. AssertionError for
+    arguments that are no tensors, for modules with hooks and for buffers that need gradients.
     """
     single = not isinstance(callables, tuple)
-    functions = (callables,) if single else callables
-    samples = [_checked(args) for args in ((sample_args,) if single else sample_args)]
+    functions, samples = ((callables,), (sample_args,)) if single else (callables, sample_args)
     handle = graph_pool_handle() if pool is None else pool
     parts = [_Part(f, args, allow_unused_input) for f, args in zip(functions, samples, strict=True)]
 
@@ -53,24 +53,16 @@ def make_graphed_callables(
     return results[0] if single else results
 
 
-def _checked(args: Any) -> tuple[Any, ...]:
-    if not isinstance(args, tuple) or not all(isinstance(a, Variable) for a in args):
-        raise TypeError(
-            "In the beta API, sample_args for each callable must contain only Tensors. Other types are not allowed.\n"
-            "give a tuple of tensors for each callable"
-        )
-    return args
-
-
 class _Part:
     """One callable, the tensors its graphs read and write, and the graphs."""
 
-    def __init__(self, function: Any, args: tuple[Any, ...], allow_unused: bool) -> None:
+    def __init__(self, function: Any, args: Sequence[Any], allow_unused: bool) -> None:
         self.function, self.args, self.allow_unused = function, args, allow_unused
         self.is_module = hasattr(function, "parameters") and hasattr(function, "forward")
         if self.is_module:
             _check_module(function)
-        self.inputs = (*args, *(function.parameters() if self.is_module else ()))
+        self.samples = _checked(args)
+        self.inputs = (*self.samples, *(function.parameters() if self.is_module else ()))
         self.wanted = [x for x in self.inputs if x.requires_grad]
         self.forward_graph, self.backward_graph = CUDAGraph(), CUDAGraph()
         self.outputs: Any = None
@@ -108,23 +100,26 @@ class _Part:
         module, plain, training = self.function, self.function.forward, self.function.training
 
         @functools.wraps(plain)
-        def forward(*args: Any) -> Any:
-            return graphed(*args) if module.training == training else plain(*args)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            return (graphed if module.training == training else plain)(*args, **kwargs)
 
         module.forward = forward
         return module
 
     def _graphed(self) -> Callable[..., Any]:
-        parameters = self.inputs[len(self.args) :]
+        parameters = self.inputs[len(self.samples) :]
 
         def call(*args: Any) -> Any:
-            for i, (given, sample) in enumerate(zip(args, self.args, strict=True)):
+            tensors = _checked(args)
+            if len(tensors) != len(self.samples):
+                raise TypeError(f"a graphed callable was recorded with {len(self.samples)} tensors, got {len(tensors)}")
+            for i, (given, sample) in enumerate(zip(tensors, self.samples)):
                 if given.shape != sample.shape or given.dtype is not sample.dtype:
                     raise RuntimeError(
                         f"a graphed callable was recorded with argument {i} of shape {list(sample.shape)} and "
                         f"{sample.dtype}, got {list(given.shape)} and {given.dtype}: record it anew for other inputs"
                     )
-            out = _Replay.apply(self, *args, *parameters)
+            out = _Replay.apply(self, *tensors, *parameters)
             return _like(self.outputs, iter(out if isinstance(out, tuple) else (out,)))
 
         return call
@@ -136,7 +131,7 @@ class _Replay(Function):
     @staticmethod
     def forward(ctx: Any, part: _Part, *inputs: Any) -> Any:
         ctx.part = part
-        for given, sample in zip(inputs, part.args, strict=False):
+        for given, sample in zip(inputs, part.samples, strict=False):
             _copy(given, sample)
         part.forward_graph.replay()
         outputs = tuple(y.detach() for y in part.flat)
@@ -144,6 +139,7 @@ class _Replay(Function):
         return outputs
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> Any:
         part = ctx.part
         for given, incoming in zip(gradients, part.incoming, strict=True):
@@ -153,26 +149,41 @@ class _Replay(Function):
         return (None, *(None if g is None else g.detach() for g in part.gradients))
 
 
+def _checked(args: Sequence[Any]) -> tuple[Any, ...]:
+    """The tensors among arguments; AssertionError if there is something else."""
+    leaves = _leaves(args)
+    if not all(isinstance(leaf, Variable) for leaf in leaves):
+        raise AssertionError(
+            "In the beta API, sample_args for each callable must contain only Tensors. Other types are not allowed.\n"
+            f"got {', '.join(type(leaf).__name__ for leaf in leaves)}"
+        )
+    return tuple(leaves)
+
+
 def _check_module(module: Any) -> None:
     hooks = ("_backward_hooks", "_forward_hooks", "_forward_pre_hooks")
     if any(getattr(module, name, None) for name in hooks):
-        raise RuntimeError(
+        raise AssertionError(
             "Modules must not have hooks registered at the time they are passed. However, registering hooks on modules "
             "after passing them through make_graphed_callables is allowed."
         )
     if any(b.requires_grad for b in module.buffers()):
-        raise RuntimeError(
+        raise AssertionError(
             "In any :class:`~torch.nn.Module` passed to :func:`~make_graphed_callables`, only parameters may be "
             "trainable. All buffers must have ``requires_grad=False``."
         )
 
 
-def _flattened(value: Any) -> list[Any]:
-    """The tensors of an output: a tensor, or tuples, lists and dicts of outputs."""
-    if isinstance(value, Variable):
+def _leaves(value: Any) -> list[Any]:
+    """What is in tuples, lists and dicts within each other, one after the other."""
+    if not isinstance(value, (dict, tuple, list)):
         return [value]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
-    return [t for part in parts for t in _flattened(part)]
+    return [leaf for part in (value.values() if isinstance(value, dict) else value) for leaf in _leaves(part)]
+
+
+def _flattened(value: Any) -> list[Any]:
+    """The tensors of an output, which may hold other things besides."""
+    return [leaf for leaf in _leaves(value) if isinstance(leaf, Variable)]
 
 
 def _like(value: Any, tensors: Any) -> Any:

@@ -59,6 +59,7 @@ class CUDAGraph:
         self._handle: tuple[int, int] | None = None
         self._pool: Any = None
         self._open: contextlib.ExitStack | None = None
+        self._stream: Any = None  # CuPy's, on which is recorded
         self._generators: list[Any] = []
         self._drawn: list[tuple[Any, Any]] = []  # generators, and what of theirs a replay draws
 
@@ -97,30 +98,30 @@ class CUDAGraph:
         _pools[self._handle] = self._pool
         device = now.device_id if now.device_id >= 0 else cp.cuda.Device().id
         self._generators = list({id(g): g for g in (default_generators[device], *self._generators)}.values())
-        for generator in self._generators:
-            generator.begin_capture()
-        opened = contextlib.ExitStack()
-        try:
+        with contextlib.ExitStack() as opened:
+            for generator in self._generators:
+                generator.begin_capture()
+                opened.callback(generator.end_capture)
             opened.enter_context(cp.cuda.using_allocator(self._pool.malloc))
             now.begin_capture(cp.cuda.runtime.streamCaptureModeRelaxed)
-        except BaseException:
-            opened.close()
-            for generator in self._generators:
-                generator.end_capture()
-            raise
-        _capturing.append(self)
-        opened.callback(_capturing.remove, self)
-        self._open = opened
+            _capturing.append(self)
+            opened.callback(_capturing.remove, self)
+            self._open, self._stream = opened.pop_all(), now
 
     def capture_end(self) -> None:
-        """End the recording; it can be replayed from now on."""
+        """End the recording; it can be replayed from now on. RuntimeError on another stream than it began on."""
         if self._open is None:
             raise RuntimeError("capture_end() without capture_begin(): nothing is being recorded")
+        now = backend.gpu_module().cuda.get_current_stream()
+        if now.ptr != self._stream.ptr:
+            raise RuntimeError("Capture must end on the same stream it began on.")
         opened, self._open = self._open, None
         with opened:
-            drawn = [(generator, generator.end_capture()) for generator in self._generators]
-            self._graph = backend.gpu_module().cuda.get_current_stream().end_capture()
-        self._drawn = [(generator, numbers) for generator, numbers in drawn if numbers]
+            self._graph = now.end_capture()
+        self._drawn = [(generator, generator.captured) for generator in self._generators if generator.captured]
+
+    def instantiate(self) -> None:
+        """Accepted: a recording is made ready for replays when it ends, also with `keep_graph`."""
 
     def replay(self) -> None:
         """Start everything that was recorded, on the current stream. RuntimeError if there is no recording."""
