@@ -112,10 +112,10 @@ def waits(name: str, arguments: dict[str, Any]) -> bool:
 
 def note_tables(name: str, args: tuple) -> None:
     """An upload for more than eight arrays to join: CuPy sends their addresses, unless they are of 2 MB on average."""
-    if name.removeprefix("cupy.") in JOINS and args and isinstance(args[0], (list, tuple)) and len(args[0]) > 8:
-        if len({x.dtype for x in args[0]}) == 1 and sum(x.nbytes for x in args[0]) < len(args[0]) << 21:
-            capture.refuse("a copy from the host")
-            uploads.add("a table of arrays to join")
+    given = args[0] if name.removeprefix("cupy.") in JOINS and args and isinstance(args[0], (list, tuple)) else ()
+    if len(given) > 8 and len({x.dtype for x in given}) == 1 and sum(x.nbytes for x in given) < len(given) << 21:
+        capture.refuse("a copy from the host")
+        uploads.add("a table of arrays to join")
 
 
 def checked(name: str, parameters: str, compute: Callable) -> Callable:

@@ -38,6 +38,8 @@ class ufunc:
             raise TypeError(f"Wrong arguments {others} for {self.name}")
         capture.refuse_library(f"cupy.{self.__name__}")
         options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
+        if out is None and len(args) <= self.nin and getattr(self._compute, "signature", "") is None:
+            options["order"] = "C"  # as CuPy's new arrays lie, whatever the operands' layout
         if casting != "same_kind":
             options["casting"] = casting
         for given in out if isinstance(out, tuple) else (out,):

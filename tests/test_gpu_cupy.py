@@ -1,4 +1,4 @@
-"""What CuPy does otherwise than NumPy without saying so, read in its source: the stand-in does it, and nothing breaks."""
+"""What CuPy's source says and its documentation does not: the stand-in does it, too, and nothing breaks."""
 
 import numpy as np
 import pytest
