@@ -70,7 +70,8 @@ class Table:
         if key not in self.sent:
             self.sent[key] = [
                 Tap(
-                    *(at if type(at) is slice else xp.asarray(at) for at in tap[:2]),
+                    tap.output if type(tap.output) is slice else xp.asarray(tap.output),
+                    tap.input if type(tap.input) is slice else xp.asarray(tap.input),
                     None if tap.weight is None else xp.asarray(tap.weight.astype(x.dtype)),
                     tap.first,
                 )
