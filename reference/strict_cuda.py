@@ -363,7 +363,8 @@ def get_device_properties(device: int) -> dict[str, Any]:
         "sharedMemPerBlock": 49152, "sharedMemPerBlockOptin": 232448, "sharedMemPerMultiprocessor": 233472,
         "l2CacheSize": 62914560, "integrated": 0, "isMultiGpuBoard": 0,
         "clockRate": 1980000, "memoryClockRate": 3201000,
-        "memoryBusWidth": 6144, "pciBusID": 1, "pciDeviceID": 0, "pciDomainID": 0, "uuid": bytes(range(16)),
+        "memoryBusWidth": 6144, "pciBusID": 1, "pciDeviceID": 0, "pciDomainID": 0,
+        "uuid": bytes(range(1, 8)),  # CuPy reads it as text, which ends at a 0
     }  # fmt: skip
 
 

@@ -123,3 +123,7 @@ def test_a_number_is_dropped_as_a_number():
     out.backward()
     assert out.shape == x.grad.shape == ()
     assert minigrad.ones((), device="cuda").bernoulli().shape == ()
+
+
+def test_a_uuid_with_a_zero_in_it_is_one():
+    assert cuda.get_device_properties().uuid.bytes == bytes([1, 2, 3, 4, 5, 6, 7]) + bytes(9)

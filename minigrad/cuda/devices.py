@@ -157,7 +157,7 @@ def get_device_properties(device: Any = None) -> _CudaDeviceProperties:
         minor=told["minor"],
         total_memory=told["totalGlobalMem"],
         multi_processor_count=told["multiProcessorCount"],
-        uuid=uuid.UUID(bytes=bytes(told["uuid"])),
+        uuid=uuid.UUID(bytes=bytes(told["uuid"])[:16].ljust(16, b"\0")),  # CuPy reads it as text, which ends at a 0
         L2_cache_size=told["l2CacheSize"],
         is_integrated=told["integrated"],
         is_multi_gpu_board=told["isMultiGpuBoard"],
