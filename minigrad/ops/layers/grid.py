@@ -37,7 +37,7 @@ def read_pixels(input, pixel: Any, inside: Any, *, xp):
     if xp is backend.np:
         out[~inside] = 0
         return out
-    return xp.where(inside[..., None], out, 0)  # without a mask as an index, for which the host waits
+    return xp.where(inside[..., None], out, out.dtype.type(0))  # without a mask as an index, for which the host waits
 
 
 @Op
