@@ -88,6 +88,14 @@ class Decoder(nn.Module):
         return self.decoder(x, self.memory, tgt_mask=mask, tgt_is_causal=True)
 
 
+def overwritten(x: Any) -> Any:
+    """Numbers written where masks hold, of the elements and of the rows."""
+    y = x * 2
+    y[y > 0.5] = 0.25
+    y[y[:, 0] < 0] = minigrad.full((), 0.5, device=x.device)
+    return y * x
+
+
 def first(out: Any) -> Any:
     return out[0]
 
@@ -166,6 +174,7 @@ LAYERS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: Applied(nn.Linear(8, 8), lambda x: x[:, ::2] * x[..., 1:2] + x[1, 2] - x[:, -4:].flip(1)), rows,
     ),
     "masked_fill": (lambda: Applied(nn.Linear(8, 8), lambda x: x.masked_fill(x.detach() > 0.5, -1.0).tril()), rows),
+    "written by masks": (lambda: Applied(nn.Linear(8, 8), overwritten), rows),
     "gather": (
         lambda: Applied(nn.Linear(8, 8), lambda x: x.gather(1, x.detach().argmax(1, keepdim=True)).expand(4, 8)), rows,
     ),

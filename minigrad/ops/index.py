@@ -91,7 +91,7 @@ def add_at(input, where: Where, shape: tuple, *, xp):
 def erase_at(input, where: Where):
     """`input` with zeros at `where`."""
     out = input.copy()
-    out[where] = 0
+    _write(out, where, 0)
     return out
 
 
@@ -132,6 +132,12 @@ for _op in (put_values, overwritten):
 
 def _write(array: Any, where: Where, values: Any) -> None:
     """array[where] = values, an array or a number."""
+    if type(array) is not np.ndarray and places.is_mask(where) and not getattr(values, "ndim", 0):
+        mask, rest = where[0], array.ndim - where[0].ndim
+        if mask.shape == array.shape[: mask.ndim]:  # without the mask as an index, for which the host waits
+            value = values if hasattr(values, "ndim") else array.dtype.type(values)
+            array[...] = backend.module_of(array).where(mask.reshape(*mask.shape, *(1,) * rest), value, array)
+            return
     try:
         array[where] = values
     except IndexError as error:
