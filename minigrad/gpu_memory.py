@@ -92,17 +92,14 @@ class Memory:
 
     def used(self) -> int:
         """Bytes of the current GPU in use by arrays."""
-        return sum(pool.used_bytes() for pool in self._all())
+        return sum(pool.pool.used_bytes() for pool in self.pools)
 
     def held(self) -> int:
         """Bytes of the current GPU that the pools hold."""
-        held = sum(pool.total_bytes() for pool in self._all())
+        held = sum(pool.pool.total_bytes() for pool in self.pools)
         use = self.use()
         use.peak_held = max(use.peak_held, held)  # it grows until memory is given back, and is asked for before that
         return held
-
-    def _all(self) -> list[Any]:
-        return [pool.pool for pool in self.pools] + self.retired
 
     def note(self, size: int) -> None:
         """Count `size` bytes that were given."""
