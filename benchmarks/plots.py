@@ -71,6 +71,7 @@ def ratio_bars(record: dict[str, Any], path: Path) -> None:
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), fontsize=8)
     figure.savefig(path, dpi=130)
+    _pyplot().close(figure)
 
 
 def scaling_curves(record: dict[str, Any], path: Path) -> None:
@@ -98,6 +99,7 @@ def scaling_curves(record: dict[str, Any], path: Path) -> None:
     both[0].set_ylabel("ms a step")
     both[0].legend(fontsize=8)
     figure.savefig(path, dpi=130)
+    _pyplot().close(figure)
 
 
 PLOTS = {

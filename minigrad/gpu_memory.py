@@ -1,8 +1,7 @@
 """The GPU's memory: an allocator over CuPy's pool that knows the most that was in use, and says when there is no more.
 
-CuPy keeps what arrays free in a pool, by stream, and asks CUDA only for what the pool has not. Its pool counts what is
-in use by going through all blocks, and keeps no maximum. So the allocator adds up what it gives: used bytes cannot be
-more than the last count plus that sum. Only where this bound passes the maximum the blocks are counted again.
+CuPy keeps what arrays free in a pool, by stream, and asks CUDA only for what the pool has not. The pool knows what is
+in use and keeps no maximum: once somebody asks for one, the allocator looks at every allocation.
 """
 
 from __future__ import annotations
@@ -22,11 +21,10 @@ class OutOfMemoryError(RuntimeError):
 class Use:
     """The memory of one GPU over time; all in bytes but the last two."""
 
-    __slots__ = ("bound", "given", "ooms", "peak", "peak_held", "retries")
+    __slots__ = ("given", "ooms", "peak", "peak_held", "retries")
 
     def __init__(self) -> None:
         self.peak: int | None = None  # the most in use; None until somebody asks
-        self.bound = 0  # no more than this is in use
         self.peak_held = 0  # the most that pools held
         self.given = 0  # the sum of what was given, since somebody asked
         self.ooms = self.retries = 0
@@ -104,12 +102,9 @@ class Memory:
     def note(self, size: int) -> None:
         """Count `size` bytes that were given."""
         use = self.use()
-        size = -(-size // UNIT) * UNIT
-        use.given += size
-        use.bound += size
-        if use.peak is not None and use.bound > use.peak:
-            use.bound = self.used()
-            use.peak = max(use.peak, use.bound)
+        use.given += -(-size // UNIT) * UNIT
+        if use.peak is not None:
+            use.peak = max(use.peak, self.used())
 
     def give_back(self) -> None:
         """Give memory that no array uses back to the current GPU; not that of pools to which graphs write."""
@@ -132,13 +127,13 @@ class Memory:
         use = self.use()
         held = self.held()
         if use.peak is None:
-            use.peak, use.bound, self.watching = held, self.used(), True
+            use.peak, self.watching = held, True
         return use
 
     def reset_peaks(self) -> None:
         """Begin the maxima anew, with what is in use and held now."""
         use = self.watch()
-        use.peak = use.bound = self.used()
+        use.peak = self.used()
         use.peak_held = 0
         self.held()
 

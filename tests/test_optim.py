@@ -346,4 +346,6 @@ def test_gpu_stand_in_equals_cpu_and_never_waits(case: OptimizerCase, data: st.D
             with strict_cupy.forbid_synchronize():
                 gpu.optimizer.step()
         for a, b in zip(cpu.values(), (array_of(p.to("cpu")) for params in gpu.params for p in params), strict=True):
-            np.testing.assert_array_equal(a, b)
+            # Adafactor and Muon add up, in another order on the GPU.
+            limit = 0 if cpu.optimizer.elementwise or not a.size else 100 * float(np.finfo(a.dtype).eps)
+            np.testing.assert_allclose(b, a, rtol=limit, atol=limit)
