@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 
 from minigrad.backend import Array, is_gpu_array, module_of
-from minigrad.kernels.gpu.launch import THREADS, flat, launch, over_elements, takes
+from minigrad.kernels.gpu.launch import THREADS, flat, launch, over_elements, takes, team_for
 
 BLOCKS = 1024  # that bring parts of a sum
-FEW, SOME = 32, 1024  # classes up to which a thread, or a warp, is enough for a sample
+FEW = 32  # classes up to which a thread is enough for a sample
 
 
 def fits(x: Array, target: Array, weight: Array | None) -> bool:
@@ -97,7 +97,7 @@ def _sizes(x: Array) -> tuple[int, int, int]:
 
 def _team(n: int, inner: int) -> int:
     """How many threads take a sample; those of neighbours in memory lie one beside the other for single threads."""
-    return 1 if inner > 1 or n <= FEW else 32 if n <= SOME else THREADS
+    return 1 if inner > 1 or n <= FEW else team_for(n)
 
 
 def _numbers(target: Array) -> Array:

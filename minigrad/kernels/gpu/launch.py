@@ -17,6 +17,7 @@ from typing import Any
 from minigrad.backend import Array, is_gpu_array, module_of, ndarray
 
 THREADS = 256  # of a block; common.cu says the same
+WARP, SHORT = 32, 1024  # threads of a warp, and numbers of a row up to which they are enough for it
 BLOCKS = 1 << 16  # of a launch at most: the kernels' loops take the rest
 _REAL = {"f": "float", "d": "double"}
 
@@ -74,6 +75,11 @@ def launch(file: str, name: str, like: Array, blocks: int, *args: Any, threads: 
 def over_elements(file: str, name: str, like: Array, count: int, *args: Any) -> None:
     """Start a kernel that takes `count` elements, one a thread."""
     launch(file, name, like, -(-count // THREADS), *args)
+
+
+def team_for(n: int) -> int:
+    """How many threads take a row of n numbers: a warp, or a block."""
+    return WARP if n <= SHORT else THREADS
 
 
 def flat(array: Array) -> Array:

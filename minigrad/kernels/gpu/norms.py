@@ -12,10 +12,8 @@ import math
 from typing import Any
 
 from minigrad.backend import Array, module_of, np
-from minigrad.kernels.gpu.launch import THREADS, flat, launch, over_elements, takes
+from minigrad.kernels.gpu.launch import THREADS, WARP, flat, launch, over_elements, takes, team_for
 
-WARP = 32
-SHORT = 1024  # numbers in a row up to which a warp is enough for it
 BLOCKS = 1024  # as many as a GPU runs at once
 LEAST = 16 * THREADS  # numbers of a channel that are worth a block
 
@@ -36,9 +34,14 @@ def normalize_rows(
     """(x - mean) * rstd * weight + bias over rows of n numbers, and the moments; the mean is 0 unless `centres`."""
     x, xp, rows = flat(x), module_of(x), x.size // n
     out, moments = xp.empty_like(x), xp.empty((2, rows), x.dtype)
-    name, blocks = ("rows_by_warps", -(-rows * WARP // THREADS)) if n <= SHORT else ("rows_by_blocks", rows)
-    launch("norms", name, x, blocks, x, weight, bias, out, moments, rows, n, centres, float(eps))
+    _over_rows("rows", rows, n, x, weight, bias, out, moments, rows, n, centres, float(eps))
     return out, moments
+
+
+def _over_rows(name: str, rows: int, n: int, *args: Any) -> None:
+    """Start the kernel of that name for the warps or the blocks that rows of n numbers need."""
+    team = team_for(n)
+    launch("norms", f"{name}_by_{'warps' if team == WARP else 'blocks'}", args[0], -(-rows * team // THREADS), *args)
 
 
 def normalize_rows_back(
@@ -55,10 +58,7 @@ def normalize_rows_back(
     n, out = x.size // rows, None
     if needs[0]:
         out = xp.empty_like(x)
-        name, blocks = (
-            ("rows_back_by_warps", -(-rows * WARP // THREADS)) if n <= SHORT else ("rows_back_by_blocks", rows)
-        )
-        launch("norms", name, x, blocks, g, x, weight, moments, out, rows, n, centres)
+        _over_rows("rows_back", rows, n, g, x, weight, moments, out, rows, n, centres)
     if not any(needs[1:]):
         return out, None, None
     tiles, warps = -(-n // WARP), THREADS // WARP

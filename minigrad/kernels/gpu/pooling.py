@@ -6,26 +6,22 @@ windows are numbers added to their places as they come (atomically, in an order 
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TYPE_CHECKING, Any
 
 from minigrad.backend import Array, module_of, np
 from minigrad.kernels.gpu.launch import flat, over_elements
+from minigrad.kernels.gpu.windows import moves
 
 if TYPE_CHECKING:
     from minigrad.kernels.pooling import Pool
 
 Shape = tuple[int, ...]
-_POOL = np.dtype([(name, np.int32, 3) for name in ("size", "windows", "kernel", "stride", "padding", "dilation")])
 
 
-@functools.lru_cache(maxsize=1024)
 def _pool(how: Pool, sizes: Shape, windows: Shape) -> Any:
     """The kernels' struct."""
-    front = 3 - len(sizes)
-    rows = [(*(filler,) * front, *values) for filler, values in zip((1, 1, 1, 1, 0, 1), (sizes, windows, *how[:4]))]
-    return np.array([tuple(rows)], _POOL)
+    return moves(sizes, windows, *how[:4])
 
 
 def max_pool(x: Array, how: Pool, windows: Shape) -> tuple[Array, Array]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 
 from minigrad.backend import Array, module_of
-from minigrad.kernels.gpu.launch import THREADS, flat, launch
-
-WARP, SHORT = 32, 1024  # threads, and numbers in a row up to which they are enough for it
+from minigrad.kernels.gpu.launch import THREADS, flat, launch, team_for
 
 
 def softmax(x: Array, dim: int, log: bool) -> Array:
@@ -30,5 +28,5 @@ def _launch(name: str, dim: int, log: bool, *arrays: Array) -> None:
     x = arrays[0]
     n, inner = x.shape[dim], math.prod(x.shape[dim + 1 :])
     rows = x.size // n
-    team = 1 if inner > 1 else WARP if n <= SHORT else THREADS
+    team = 1 if inner > 1 else team_for(n)
     launch("softmax", name, x, -(-rows * team // THREADS), *arrays, rows, n, inner, log, team)
